@@ -1,0 +1,32 @@
+// The subcommands of `fringe` and what they have in common.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace fringe::cli {
+
+/// Options every command accepts where they mean something.
+struct Common {
+  bool quiet = false;        ///< no progress, no tables; errors only
+  std::string json;          ///< report file, empty for none
+  int threads = 0;           ///< 0: all cores
+  std::uint64_t seed = 1;
+  std::string command_line;  ///< as typed, recorded in results
+};
+
+/// Adds --quiet, --json, --threads, --seed to a subcommand.
+void add_common_options(CLI::App& command, Common& common);
+
+/// The number of threads to use: `common.threads`, or all cores when 0.
+int thread_count(const Common& common);
+
+/// Runs the program; returns its exit code: 0 done, 1 bad input, 2 wrong usage, 130/143 interrupted.
+int run(int argc, char** argv);
+
+// Each subcommand adds itself; `action` is set to what has to run after parsing and returns the exit code.
+using Action = std::function<int()>;
+void add_info(CLI::App& app, Common& common, Action& action);
+
+}  // namespace fringe::cli

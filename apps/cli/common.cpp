@@ -1,0 +1,46 @@
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <thread>
+
+#include "apps/cli/commands.h"
+#include "kernels/error.h"
+
+namespace fringe::cli {
+
+void add_common_options(CLI::App& command, Common& common) {
+  command.add_flag("-q,--quiet", common.quiet, "print errors only");
+  command.add_option("--json", common.json, "write a report with every metric, time and setting to this file")
+      ->type_name("FILE");
+  command.add_option("--threads", common.threads, "CPU threads (default: all cores)")->check(CLI::Range(1, 4096));
+  command.add_option("--seed", common.seed, "seed of every random number drawn")->capture_default_str();
+}
+
+int thread_count(const Common& common) {
+  if (common.threads > 0) return common.threads;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"fringe turns 3-D coherent X-ray diffraction patterns into images of the crystals that made them."};
+  app.set_version_flag("--version", "fringe " FRINGE_VERSION);
+  app.require_subcommand(1);
+  Common common;
+  for (int i = 0; i < argc; ++i) common.command_line += (i ? " " : "") + std::string(argv[i]);
+  Action action;
+  add_info(app, common, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  try {
+    return action();
+  } catch (const std::exception& e) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "fringe: error: %s\n", e.what());
+    return 1;
+  }
+}
+
+}  // namespace fringe::cli

@@ -1,0 +1,38 @@
+// How CPU kernels use the cores: fixed splits, so that two runs with the same thread count are bitwise equal.
+#pragma once
+#include <algorithm>
+
+#include "kernels/stream.h"
+
+namespace fringe::cpu {
+
+/// Calls body(task) for task = 0..tasks-1, tasks dealt to the stream's threads in contiguous runs. body must not throw.
+template <class Body>
+void parallel_tasks(Stream& stream, Index tasks, const Body& body) {
+  const int threads = static_cast<int>(std::min<Index>(stream.threads(), tasks));
+  if (threads <= 1) {
+    for (Index t = 0; t < tasks; ++t) body(t);
+    return;
+  }
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (Index t = 0; t < tasks; ++t) body(t);
+}
+
+/// Calls body(begin, end) over equal contiguous pieces of [0, n), one per thread; boundaries are multiples of `grain`,
+/// and less than two grains of work stay on the calling thread.
+template <class Body>
+void parallel_ranges(Stream& stream, Index n, Index grain, const Body& body) {
+  const Index grains = (n + grain - 1) / grain;
+  const Index pieces = std::clamp<Index>(grains, 1, stream.threads());
+  parallel_tasks(stream, pieces, [&](Index p) {
+    const Index begin = std::min(n, grains * p / pieces * grain);
+    const Index end = std::min(n, grains * (p + 1) / pieces * grain);
+    if (begin < end) body(begin, end);
+  });
+}
+
+/// The number of pieces a sum over n elements is cut into: fixed by n alone, so that sums do not depend on the number
+/// of threads.
+inline Index reduction_pieces(Index n) { return std::clamp<Index>(n / 4096, 1, 64); }
+
+}  // namespace fringe::cpu

@@ -1,0 +1,31 @@
+// One slot per kernel and backend: the only place where a backend is chosen.
+#pragma once
+#include "kernels/leaky_relu.h"
+
+namespace fringe {
+
+/// A backend's kernels. A slot may be empty (nullptr): callers go through `kernel()`, which names what is missing.
+template <class T>
+struct KernelTable {
+  const char* backend;
+  LeakyReluForward<T>* leaky_relu_forward = nullptr;
+  LeakyReluBackward<T>* leaky_relu_backward = nullptr;
+};
+
+/// The slot, or an Error that names backend and kernel. Never a silent fall-back.
+template <class T, class F>
+F* kernel(const KernelTable<T>& table, F* KernelTable<T>::* slot, const char* name) {
+  F* f = table.*slot;
+  require(f != nullptr, "{}: not implemented by backend '{}'", name, table.backend);
+  return f;
+}
+
+namespace reference {
+template <class T>
+const KernelTable<T>& table();
+}
+namespace cpu {
+const KernelTable<float>& table();
+}
+
+}  // namespace fringe
