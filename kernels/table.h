@@ -1,5 +1,6 @@
 // One slot per kernel and backend: the only place where a backend is chosen.
 #pragma once
+#include "kernels/conv3d.h"
 #include "kernels/leaky_relu.h"
 
 namespace fringe {
@@ -8,6 +9,9 @@ namespace fringe {
 template <class T>
 struct KernelTable {
   const char* backend;
+  Conv3dForward<T>* conv3d_forward = nullptr;
+  Conv3dBackwardData<T>* conv3d_backward_data = nullptr;
+  Conv3dBackwardWeights<T>* conv3d_backward_weights = nullptr;
   LeakyReluForward<T>* leaky_relu_forward = nullptr;
   LeakyReluBackward<T>* leaky_relu_backward = nullptr;
 };
