@@ -4,11 +4,19 @@
 #include "kernels/add.h"
 #include "kernels/batch_norm.h"
 #include "kernels/conv3d.h"
+#include "kernels/fft3d.h"
 #include "kernels/leaky_relu.h"
 #include "kernels/max_pool.h"
+#include "kernels/modulus.h"
+#include "kernels/pad_centred.h"
+#include "kernels/pearson_loss.h"
 #include "kernels/philox.h"
+#include "kernels/polar.h"
+#include "kernels/relative_l2.h"
+#include "kernels/scalars.h"
 #include "kernels/scaled_tanh.h"
 #include "kernels/sgd.h"
+#include "kernels/uniform_density.h"
 #include "kernels/upsample_nearest.h"
 
 namespace fringe {
@@ -25,17 +33,37 @@ struct KernelTable {
   Conv3dForward<T>* conv3d_forward = nullptr;
   Conv3dBackwardData<T>* conv3d_backward_data = nullptr;
   Conv3dBackwardWeights<T>* conv3d_backward_weights = nullptr;
+  Fft3d<T>* fft3d_forward = nullptr;
+  Fft3d<T>* fft3d_backward = nullptr;
+  IntensityForward<T>* intensity_forward = nullptr;
+  IntensityBackward<T>* intensity_backward = nullptr;
   LeakyReluForward<T>* leaky_relu_forward = nullptr;
   LeakyReluBackward<T>* leaky_relu_backward = nullptr;
+  LogForward<T>* log_forward = nullptr;
+  LogBackward<T>* log_backward = nullptr;
   MaxPoolForward<T>* max_pool_forward = nullptr;
   MaxPoolBackward<T>* max_pool_backward = nullptr;
+  ModulusForward<T>* modulus_forward = nullptr;
+  ModulusBackward<T>* modulus_backward = nullptr;
+  PadCentredForward<T>* pad_centred_forward = nullptr;
+  PadCentredBackward<T>* pad_centred_backward = nullptr;
+  PearsonLossForward<T>* pearson_loss_forward = nullptr;
+  PearsonLossBackward<T>* pearson_loss_backward = nullptr;
   PhiloxFill<T>* philox_uniform = nullptr;
   PhiloxFill<T>* philox_normal = nullptr;
+  PolarForward<T>* polar_forward = nullptr;
+  PolarBackward<T>* polar_backward = nullptr;
+  RelativeL2Forward<T>* relative_l2_forward = nullptr;
+  RelativeL2Backward<T>* relative_l2_backward = nullptr;
   ScaledTanhForward<T>* scaled_tanh_forward = nullptr;
   ScaledTanhBackward<T>* scaled_tanh_backward = nullptr;
   SgdStep<T>* sgd_step = nullptr;
+  UniformDensityForward<T>* uniform_density_forward = nullptr;
+  UniformDensityBackward<T>* uniform_density_backward = nullptr;
   UpsampleNearestForward<T>* upsample_nearest_forward = nullptr;
   UpsampleNearestBackward<T>* upsample_nearest_backward = nullptr;
+  WeightedSumForward<T>* weighted_sum_forward = nullptr;
+  WeightedSumBackward<T>* weighted_sum_backward = nullptr;
 };
 
 /// The slot, or an Error that names backend and kernel. Never a silent fall-back.

@@ -35,4 +35,16 @@ void parallel_ranges(Stream& stream, Index n, Index grain, const Body& body) {
 /// of threads.
 inline Index reduction_pieces(Index n) { return std::clamp<Index>(n / 4096, 1, 64); }
 
+/// out[k] = the sum over [0, n) of what body(begin, end, partial) leaves in partial[0..K): pieces and their order are fixed
+/// by n alone.
+template <int K, class Body>
+void parallel_sums(Stream& stream, Index n, double* out, const Body& body) {
+  double partial[64][K];
+  const Index pieces = reduction_pieces(n);
+  parallel_tasks(stream, pieces, [&](Index p) { body(n * p / pieces, n * (p + 1) / pieces, partial[p]); });
+  std::fill(out, out + K, 0.0);
+  for (Index p = 0; p < pieces; ++p)
+    for (int k = 0; k < K; ++k) out[k] += partial[p][k];
+}
+
 }  // namespace fringe::cpu

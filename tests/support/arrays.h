@@ -23,6 +23,8 @@ class Array {
   const T* data() const { return memory_.data() + guard; }
   T* begin() { return data(); }
   T* end() { return data() + shape_.size(); }
+  const T* begin() const { return data(); }
+  const T* end() const { return data() + shape_.size(); }
   const Shape& shape() const { return shape_; }
   operator View<T>() { return {data(), shape_}; }
   operator ConstView<T>() const { return {data(), shape_}; }
