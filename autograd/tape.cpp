@@ -23,7 +23,7 @@ Variable<T> Tape<T>::parameter(Parameter<T>& parameter) {
 }
 
 template <class T>
-Variable<T> Tape<T>::result(Tensor<T> value, std::initializer_list<Variable<T>> inputs,
+Variable<T> Tape<T>::result(Tensor<T> value, const std::vector<Variable<T>>& inputs,
                             std::function<void(const Tensor<T>&)> backward) {
   const bool needs = recording_ && std::any_of(inputs.begin(), inputs.end(), [](const auto& v) { return v.needs_grad(); });
   Node& node = nodes_.emplace_back();
@@ -45,8 +45,19 @@ void Tape<T>::accumulate(const Variable<T>& v, const std::function<void(View<T>)
   }
   const Tensor<T> second(context_, node.value.shape());
   write(second.view());
-  kernel(context_.kernels, &KernelTable<T>::add, "add")(context_.stream, node.grad.read(), second.read(),
-                                                        node.grad.view());
+  launch(&KernelTable<T>::add, "add", node.grad.read(), second.read(), node.grad.view());
+}
+
+template <class T>
+void Tape<T>::accumulate(const Variable<T>& v, Tensor<T> dv) {
+  Node& node = nodes_[v.index_];
+  if (!node.needs_grad) return;
+  if (node.has_grad || node.leaf) {
+    accumulate(v, [&](View<T> place) { std::copy(dv.data(), dv.data() + dv.size(), place.data); });
+    return;
+  }
+  node.grad = std::move(dv);
+  node.has_grad = true;
 }
 
 template <class T>

@@ -52,11 +52,20 @@ class Tape {
   /// A learned value: its gradient is written to parameter.grad.
   Variable<T> parameter(Parameter<T>& parameter);
   /// The result of an operation on `inputs`; `backward(dy)` is kept only when one of them needs a gradient.
-  Variable<T> result(Tensor<T> value, std::initializer_list<Variable<T>> inputs,
+  Variable<T> result(Tensor<T> value, const std::vector<Variable<T>>& inputs,
                      std::function<void(const Tensor<T>& dy)> backward);
 
   /// Hands `write` the place for the gradient of `v`, when v needs one: to be called from a backward closure.
   void accumulate(const Variable<T>& v, const std::function<void(View<T> dv)>& write);
+
+  /// The same with a gradient that is there already: the first one is taken as it is, without a copy.
+  void accumulate(const Variable<T>& v, Tensor<T> dv);
+
+  /// Runs the kernel in `slot` on this tape's stream: launch(&KernelTable<T>::add, "add", a, b, y).
+  template <class F, class... Args>
+  void launch(F* KernelTable<T>::* slot, const char* name, Args&&... args) {
+    kernel(context_.kernels, slot, name)(context_.stream, std::forward<Args>(args)...);
+  }
 
   /// Differentiates the scalar (or, for a sum over samples, vector) `loss`: dloss = 1.
   void backward(const Variable<T>& loss);

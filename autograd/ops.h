@@ -1,0 +1,64 @@
+// The differentiable operations: each in the file of its name, each over the kernel of that name, whose contract
+// (kernels/<op>.h) states equations, shapes and numerics.
+#pragma once
+#include <vector>
+
+#include "autograd/tape.h"
+
+namespace fringe::autograd {
+
+// ---- network ---------------------------------------------------------------------------------------------------------
+/// b may be an empty Variable.
+template <class T>
+Variable<T> conv3d(const Variable<T>& x, const Variable<T>& w, const Variable<T>& b);
+
+/// Replaces the value of x, which must not be used again: the gradient needs the result alone.
+template <class T>
+Variable<T> leaky_relu(const Variable<T>& x, T slope);
+
+/// Normalises by the statistics of x, and updates the running ones.
+template <class T>
+Variable<T> batch_norm(const Variable<T>& x, const Variable<T>& gamma, const Variable<T>& beta, Buffer<T>& running_mean,
+                       Buffer<T>& running_var);
+/// Normalises by the running statistics: for inference, without gradient.
+template <class T>
+Variable<T> batch_norm_eval(const Variable<T>& x, const Variable<T>& gamma, const Variable<T>& beta,
+                            const Buffer<T>& running_mean, const Buffer<T>& running_var);
+
+template <class T>
+Variable<T> max_pool(const Variable<T>& x);
+template <class T>
+Variable<T> upsample_nearest(const Variable<T>& x);
+template <class T>
+Variable<T> scaled_tanh(const Variable<T>& x, T scale);
+
+// ---- diffraction -----------------------------------------------------------------------------------------------------
+template <class T>
+Variable<T> polar(const Variable<T>& amplitude, const Variable<T>& phase);
+/// `frame`: D, H and W of the result.
+template <class T>
+Variable<T> pad_centred(const Variable<T>& x, const Shape& frame);
+template <class T>
+Variable<T> fft3d(const Variable<T>& x);
+template <class T>
+Variable<T> modulus(const Variable<T>& z, T epsilon);
+template <class T>
+Variable<T> intensity(const Variable<T>& z);
+
+// ---- losses: one number per sample -----------------------------------------------------------------------------------
+// `weights` may be an empty tensor; targets and weights are constants.
+template <class T>
+Variable<T> relative_l2(const Variable<T>& p, const Tensor<T>& target, const Tensor<T>& weights,
+                        const RelativeL2Params& params = {});
+template <class T>
+Variable<T> pearson_loss(const Variable<T>& p, const Tensor<T>& target, const Tensor<T>& weights,
+                         const PearsonLossParams& params = {});
+template <class T>
+Variable<T> uniform_density(const Variable<T>& amplitude);
+/// log(x + offset)
+template <class T>
+Variable<T> log(const Variable<T>& x, T offset = T(0));
+template <class T>
+Variable<T> weighted_sum(const std::vector<T>& a, const std::vector<Variable<T>>& x);
+
+}  // namespace fringe::autograd

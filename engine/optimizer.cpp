@@ -1,0 +1,56 @@
+#include "engine/optimizer.h"
+
+namespace fringe {
+
+template <class T>
+Optimizer<T>::Optimizer(Context<T>& context, std::vector<Parameter<T>*> parameters)
+    : context_(context), parameters_(std::move(parameters)) {
+  for (const auto* p : parameters_)
+    for (auto* state : {&m_, &v_, &momentum_}) state->emplace_back(context_, p->value.shape()).fill(T(0));
+}
+
+template <class T>
+void Optimizer<T>::step(const StepPlan& plan) {
+  if (plan.method == Method::adam) {
+    std::vector<AdamSlot<T>> slots;
+    for (std::size_t i = 0; i < parameters_.size(); ++i)
+      slots.push_back({parameters_[i]->value.view(), parameters_[i]->grad.read(), m_[i].view(), v_[i].view()});
+    AdamParams params;
+    params.rate = plan.rate;
+    params.step = ++adam_steps_;
+    kernel(context_.kernels, &KernelTable<T>::adam_step, "adam_step")(context_.stream, params, slots);
+  } else {
+    std::vector<SgdSlot<T>> slots;
+    for (std::size_t i = 0; i < parameters_.size(); ++i)
+      slots.push_back({parameters_[i]->value.view(), parameters_[i]->grad.read(), momentum_[i].view()});
+    kernel(context_.kernels, &KernelTable<T>::sgd_step, "sgd_step")(
+        context_.stream, SgdParams{.rate = plan.rate, .momentum = sgd_momentum}, slots);
+  }
+}
+
+template <class T>
+void Optimizer<T>::save(Checkpoint& checkpoint) const {
+  checkpoint.numbers["optimizer.adam_steps"] = static_cast<double>(adam_steps_);
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const std::string& name = parameters_[i]->name;
+    checkpoint.put("optimizer.m." + name, m_[i]);
+    checkpoint.put("optimizer.v." + name, v_[i]);
+    checkpoint.put("optimizer.momentum." + name, momentum_[i]);
+  }
+}
+
+template <class T>
+void Optimizer<T>::load(const Checkpoint& checkpoint) {
+  adam_steps_ = static_cast<Index>(checkpoint.number("optimizer.adam_steps"));
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const std::string& name = parameters_[i]->name;
+    checkpoint.get("optimizer.m." + name, m_[i]);
+    checkpoint.get("optimizer.v." + name, v_[i]);
+    checkpoint.get("optimizer.momentum." + name, momentum_[i]);
+  }
+}
+
+template class Optimizer<float>;
+template class Optimizer<double>;
+
+}  // namespace fringe

@@ -1,0 +1,33 @@
+// Optimizers over a network's parameters.
+#pragma once
+#include <vector>
+
+#include "engine/checkpoint.h"
+#include "engine/parameter.h"
+#include "engine/schedule.h"
+
+namespace fringe {
+
+/// Keeps the moments of ADAM and the momentum of SGD for a set of parameters, so that a schedule may alternate them.
+template <class T>
+class Optimizer {
+ public:
+  Optimizer(Context<T>& context, std::vector<Parameter<T>*> parameters);
+
+  /// One step along the gradients that are in the parameters.
+  void step(const StepPlan& plan);
+
+  double sgd_momentum = 0.9;
+
+  /// Moments and step count under "optimizer.", for a run that goes on bit for bit.
+  void save(Checkpoint& checkpoint) const;
+  void load(const Checkpoint& checkpoint);
+
+ private:
+  Context<T>& context_;
+  std::vector<Parameter<T>*> parameters_;
+  std::vector<Tensor<T>> m_, v_, momentum_;
+  Index adam_steps_ = 0;
+};
+
+}  // namespace fringe
