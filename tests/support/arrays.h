@@ -17,7 +17,7 @@ template <class T>
 class Array {
  public:
   explicit Array(Shape shape) : shape_(shape), memory_(static_cast<std::size_t>(shape.size() + 2 * guard), canary()) {
-    std::fill(begin(), end(), std::numeric_limits<T>::quiet_NaN());
+    std::fill(begin(), end(), poison());
   }
   T* data() { return memory_.data() + guard; }
   const T* data() const { return memory_.data() + guard; }
@@ -40,7 +40,8 @@ class Array {
 
  private:
   static constexpr Index guard = 64;
-  static constexpr T canary() { return T(-12345.678); }
+  static constexpr T canary() { return std::is_floating_point_v<T> ? T(-12345.678) : T(0xA5); }
+  static constexpr T poison() { return std::is_floating_point_v<T> ? std::numeric_limits<T>::quiet_NaN() : T(0xEE); }
   Shape shape_;
   std::vector<T> memory_;
 };

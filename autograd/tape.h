@@ -1,0 +1,93 @@
+// Reverse-mode differentiation on one linear tape.
+//
+// Operations append a node in the order they run; `backward` walks the tape from its end and calls each node's closure,
+// which reads the gradient of its output and writes those of its inputs. What a closure captures is what the operation
+// saves; it is released as soon as it has run, so buffers return to the pool on the way.
+//
+// Gradients: every kernel overwrites. The first gradient that reaches a value is written into place; when a value is
+// used more than once the tape has the later ones written beside and adds them (docs/adr).
+#pragma once
+#include <deque>
+#include <functional>
+#include <vector>
+
+#include "engine/parameter.h"
+
+namespace fringe {
+
+template <class T>
+class Tape;
+
+/// A value on a tape. Cheap to copy; valid until the tape is cleared.
+template <class T>
+class Variable {
+ public:
+  Variable() = default;
+  const Tensor<T>& value() const;
+  const Shape& shape() const { return value().shape(); }
+  bool needs_grad() const;
+  Tape<T>& tape() const { return *tape_; }
+  bool operator==(const Variable&) const = default;
+
+ private:
+  friend class Tape<T>;
+  Variable(Tape<T>* tape, std::size_t index) : tape_(tape), index_(index) {}
+  Tape<T>* tape_ = nullptr;
+  std::size_t index_ = 0;
+};
+
+template <class T>
+class Tape {
+ public:
+  /// With recording off (inference) nothing is saved and intermediate values are freed as soon as they are used.
+  explicit Tape(Context<T>& context, bool recording = true) : context_(context), recording_(recording) {}
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  Context<T>& context() { return context_; }
+  Tensor<T> tensor(Shape shape) { return {context_, shape}; }
+
+  /// A value without gradient.
+  Variable<T> constant(Tensor<T> value);
+  /// A learned value: its gradient is written to parameter.grad.
+  Variable<T> parameter(Parameter<T>& parameter);
+  /// The result of an operation on `inputs`; `backward(dy)` is kept only when one of them needs a gradient.
+  Variable<T> result(Tensor<T> value, std::initializer_list<Variable<T>> inputs,
+                     std::function<void(const Tensor<T>& dy)> backward);
+
+  /// Hands `write` the place for the gradient of `v`, when v needs one: to be called from a backward closure.
+  void accumulate(const Variable<T>& v, const std::function<void(View<T> dv)>& write);
+
+  /// Differentiates the scalar (or, for a sum over samples, vector) `loss`: dloss = 1.
+  void backward(const Variable<T>& loss);
+  /// The gradient that reached v; empty when none did. Valid after backward for leaves, within it for others.
+  const Tensor<T>& grad(const Variable<T>& v) const { return nodes_[v.index_].grad; }
+
+  /// Forgets all values; variables become invalid, buffers return to the pool.
+  void clear() { nodes_.clear(); }
+
+ private:
+  friend class Variable<T>;
+  struct Node {
+    Tensor<T> value;
+    Tensor<T> grad;
+    bool needs_grad = false;
+    bool has_grad = false;  ///< grad holds a gradient already
+    bool leaf = false;
+    std::function<void(const Tensor<T>&)> backward;
+  };
+  Context<T>& context_;
+  bool recording_;
+  std::deque<Node> nodes_;
+};
+
+template <class T>
+const Tensor<T>& Variable<T>::value() const {
+  return tape_->nodes_[index_].value;
+}
+template <class T>
+bool Variable<T>::needs_grad() const {
+  return tape_->nodes_[index_].needs_grad;
+}
+
+}  // namespace fringe

@@ -1,0 +1,24 @@
+// Where a network lives and runs: a backend's kernels, its stream, and the pool its tensors come from.
+#pragma once
+#include <memory>
+
+#include "engine/buffer_pool.h"
+#include "kernels/stream.h"
+#include "kernels/table.h"
+
+namespace fringe {
+
+/// Passed by reference to everything that computes. Outlives its tensors' users (tensors keep the pool alive).
+template <class T>
+struct Context {
+  const KernelTable<T>& kernels;
+  Stream stream;
+  std::shared_ptr<BufferPool> pool = std::make_shared<BufferPool>();
+
+  explicit Context(const KernelTable<T>& table, int threads = 1) : kernels(table), stream(threads) {}
+};
+
+/// The backend of this machine for float: the CPU kernels, or what FRINGE_BACKEND=reference|cpu asks for.
+const KernelTable<float>& default_table();
+
+}  // namespace fringe

@@ -1,0 +1,55 @@
+// Strategy: the parameters are few (a fraction of a percent of the step's bytes); plain loops, one thread, vectorised by
+// the compiler for each instruction set.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/adam.cpp"
+#include "hwy/foreach_target.h"
+// (the lines above must come first: Highway compiles the rest of this file once per instruction set)
+#include <cmath>
+
+#include "hwy/highway.h"
+#include "kernels/adam.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fringe::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+void update(float b1, float rest1, float b2, float rest2, float c1, float c2, float epsilon, Index n, const float* HWY_RESTRICT g,
+            float* HWY_RESTRICT x, float* HWY_RESTRICT m, float* HWY_RESTRICT v) {
+  const auto run = [&](auto d, Index i) {
+    const auto gi = hn::LoadU(d, g + i);
+    const auto mi = hn::MulAdd(hn::Set(d, b1), hn::LoadU(d, m + i), hn::Mul(hn::Set(d, rest1), gi));
+    const auto vi = hn::MulAdd(hn::Set(d, b2), hn::LoadU(d, v + i), hn::Mul(hn::Set(d, rest2), hn::Mul(gi, gi)));
+    hn::StoreU(mi, d, m + i);
+    hn::StoreU(vi, d, v + i);
+    const auto root = hn::Add(hn::Sqrt(hn::Mul(vi, hn::Set(d, c2))), hn::Set(d, epsilon));
+    hn::StoreU(hn::Sub(hn::LoadU(d, x + i), hn::Div(hn::Mul(hn::Set(d, c1), mi), root)), d, x + i);
+  };
+  const hn::ScalableTag<float> wide;
+  const Index lanes = static_cast<Index>(hn::Lanes(wide));
+  Index i = 0;
+  for (; i + lanes <= n; i += lanes) run(wide, i);
+  for (; i < n; ++i) run(hn::CappedTag<float, 1>(), i);
+}
+
+}  // namespace fringe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fringe::cpu {
+namespace {
+HWY_EXPORT(update);
+}
+
+void adam_step(Stream&, const AdamParams& p, std::span<const AdamSlot<float>> slots) {
+  const double t = static_cast<double>(p.step);
+  const auto c1 = static_cast<float>(p.rate / (1 - std::pow(p.beta1, t)));
+  const auto c2 = static_cast<float>(1 / (1 - std::pow(p.beta2, t)));
+  for (const auto& s : slots)
+    HWY_DYNAMIC_DISPATCH(update)
+  (static_cast<float>(p.beta1), static_cast<float>(1 - p.beta1), static_cast<float>(p.beta2),
+   static_cast<float>(1 - p.beta2), c1, c2, static_cast<float>(p.epsilon), s.value.size(),
+   s.gradient.data, s.value.data, s.m.data, s.v.data);
+}
+
+}  // namespace fringe::cpu
+#endif  // HWY_ONCE

@@ -1,0 +1,45 @@
+#include "kernels/adam.h"
+
+#include "tests/support/arrays.h"
+#include "tests/support/backends.h"
+#include "tests/support/gradcheck.h"
+
+using namespace fringe;
+using namespace fringe::test;
+
+TEST_SUITE("adam") {
+  TEST_CASE("math: the first step has the length of the rate, whatever the gradient") {
+    Stream stream;
+    const Shape s = channel_vector(2);
+    Array<double> x(s), g(s), m(s), v(s);
+    x[0] = x[1] = 1, g[0] = 5, g[1] = -0.01, m[0] = m[1] = v[0] = v[1] = 0;
+    const std::vector<AdamSlot<double>> slots{{x, g, m, v}};
+    reference::adam_step<double>(stream, {.rate = 0.1}, slots);
+    CHECK(x[0] == doctest::Approx(0.9));
+    CHECK(x[1] == doctest::Approx(1.1));
+  }
+
+  TEST_CASE("backends: every table follows the reference over several steps") {
+    Stream stream(2);
+    const Shape s{1, 1, 3, 5, 7};
+    for (const auto* table : backends()) {
+      auto x = random_array<float>(s, 1);
+      auto xd = cast<double>(x);
+      Array<float> m(s), v(s);
+      std::fill(m.begin(), m.end(), 0.0F), std::fill(v.begin(), v.end(), 0.0F);
+      auto md = cast<double>(m), vd = cast<double>(v);
+      for (Index t = 1; t <= 5; ++t) {
+        const auto g = random_array<float>(s, 10 + static_cast<unsigned>(t));
+        const auto gd = cast<double>(g);
+        const std::vector<AdamSlot<float>> slots{{x, g, m, v}};
+        const std::vector<AdamSlot<double>> slots_ref{{xd, gd, md, vd}};
+        table->adam_step(stream, {.rate = 0.01, .step = t}, slots);
+        reference::adam_step<double>(stream, {.rate = 0.01, .step = t}, slots_ref);
+      }
+      CHECK(relative_error(x, xd) < 1e-6);
+      CHECK(relative_error(m, md) < 1e-6);
+      CHECK(relative_error(v, vd) < 1e-6);
+      x.check_canaries();
+    }
+  }
+}
