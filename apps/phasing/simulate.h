@@ -1,0 +1,57 @@
+// Simulated crystals and their diffraction patterns (SCIENCE.md sections 1 and 2; Wu et al., npj Comput. Mater. 7, 175
+// (2021), Methods).
+#pragma once
+#include "apps/phasing/fourier.h"
+#include "apps/phasing/pattern.h"
+
+namespace fringe {
+
+struct Range {
+  double low = 0, high = 0;
+};
+
+enum class CrystalShape {
+  /// ( |x/a|^(2/e) + |y/b|^(2/e) )^(e/n) + |z/c|^(2/n) <= 1                                              (1)
+  superellipsoid,
+  /// A cubic crystal with {100}, {110} and {111} facets: n_i.x <= d_i for its 26 facet normals n_i, each distance d_i
+  /// drawn by itself, so that the crystal is convex and has no centre of symmetry.
+  polyhedron,
+};
+
+/// How crystals are drawn. Lengths are fractions of n = size / 2, the extent of the object's array.
+struct CrystalOptions {
+  Index size = 64;  ///< N, the pattern's extent [voxels]
+  CrystalShape shape = CrystalShape::superellipsoid;
+  Range semi_axis{0.15, 0.36};    ///< a, b, c; polyhedron: distance of its facets from the centre
+  Range exponent{0.3, 1.2};       ///< e, n of (1)
+  Range correlation{0.08, 0.3};   ///< lengths Lx, Ly, Lz over which the phase changes
+  double phase_range = 1;         ///< the phase inside covers exactly [0, phase_range] [rad]; 0: flat
+  bool smooth_edge = false;       ///< edge voxels get the share of them that is inside; false: 0 or 1, as in the paper
+};
+
+/// Crystal number `index` of the series that `seed` names: amplitude 1 inside, phase a Gaussian-correlated random field
+///
+///   phi = scale (noise * exp(-(x/Lx)^2 - (y/Ly)^2 - (z/Lz)^2)) + offset                                 (2)
+///
+/// inside and 0 outside, in an array of n^3 voxels whose outermost layer is empty. Orientation uniform on SO(3).
+/// Throws Error when the options are out of range, or no crystal of them fits.
+Volume<Complex> make_crystal(const CrystalOptions& options, std::uint64_t seed, std::uint64_t index = 0,
+                             int threads = 1);
+
+/// |F|^2 of `object` zero-padded to `extent`: (1) of fourier.h. Unscaled: sum = N^3 sum |object|^2.
+Volume<double> diffract(const Volume<Complex>& object, const Extent& extent, int threads = 1);
+
+/// What is recorded of the diffracted intensity.
+struct Exposure {
+  double photons = 1e7;  ///< expected in all, over the whole array
+  bool noise = false;    ///< each voxel a Poisson deviate of its expected number; false: that number itself
+};
+
+/// The pattern of `crystal`, with the crystal as its truth.
+Pattern expose(const Volume<Complex>& crystal, const Exposure& exposure, std::uint64_t seed, std::uint64_t index = 0,
+               int threads = 1);
+
+/// Geometry of a pattern of `extent` voxels whose object has cubic voxels of `voxel_size` [m].
+Geometry cubic_geometry(const Extent& extent, double voxel_size);
+
+}  // namespace fringe
