@@ -4,26 +4,12 @@
 #include <numbers>
 
 #include "kernels/error.h"
+#include "kernels/philox.h"
 
 namespace fringe {
-namespace {
-
-std::array<std::uint32_t, 4> philox4x32_10(std::array<std::uint32_t, 4> c, std::array<std::uint32_t, 2> k) {
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t p0 = std::uint64_t{0xD2511F53} * c[0], p1 = std::uint64_t{0xCD9E8D57} * c[2];
-    c = {static_cast<std::uint32_t>(p1 >> 32) ^ c[1] ^ k[0], static_cast<std::uint32_t>(p1),
-         static_cast<std::uint32_t>(p0 >> 32) ^ c[3] ^ k[1], static_cast<std::uint32_t>(p0)};
-    k[0] += 0x9E3779B9;
-    k[1] += 0xBB67AE85;
-  }
-  return c;
-}
-
-}  // namespace
-
 std::uint32_t Random::bits() {
   if (left_ == 0) {
-    block_ = philox4x32_10(counter_, key_);
+    block_ = philox::block(counter_, key_);
     ++counter_[0];
     left_ = 4;
   }

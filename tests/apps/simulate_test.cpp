@@ -1,5 +1,7 @@
 #include "apps/phasing/simulate.h"
 
+#include <algorithm>
+
 #include <doctest/doctest.h>
 
 #include <cmath>
