@@ -1,0 +1,132 @@
+#include "apps/phasing/network_fit.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "layers/diffraction.h"
+
+namespace fringe {
+
+double DensityPrior::at(double t) const {
+  if (t < on || t >= off) return 0;
+  const double rise = full > on ? std::min(1.0, (t - on) / (full - on)) : 1;
+  const double fall = t > fade && off > fade ? (off - t) / (off - fade) : 1;
+  return weight * rise * fall;
+}
+
+namespace {
+
+Shape shape_of(const Extent& extent) { return {1, extent[0], extent[1], extent[2], 1}; }
+
+/// b1 of Eq. 7: Weibull's density with k = 1, lambda = 1/2, from 1e4 at t = 0 to 1 at t = 1.
+double pearson_weight(double t) {
+  const double end = std::exp(-2.0);
+  return 1 + (1e4 - 1) * (std::exp(-2 * t) - end) / (1 - end);
+}
+
+}  // namespace
+
+FitProblem::FitProblem(Context<float>& context, const Pattern& p, const Mask& held_out, FitInput kind)
+    : pattern(p), free(held_out), input(context, shape_of(p.intensity.extent)), measured(context, input.shape()),
+      weights(context, input.shape()) {
+  const auto count = static_cast<double>(p.intensity.size());
+  double sum = 0, largest = 0;
+  for (Index i = 0; i < p.intensity.size(); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    const bool used = p.measured(i) && (free.empty() || free.data[at] == 0);
+    const double intensity = used ? static_cast<double>(p.intensity.data[at]) : 0;
+    weights[i] = used ? 1.0F : 0.0F;
+    measured[i] = static_cast<float>(std::sqrt(intensity));
+    sum += intensity;
+    largest = std::max(largest, intensity);
+  }
+  require(largest > 0, "refine: every measured voxel is zero");
+  // A flat crystal of density 1 and V voxels has sum |F|^2 = N V and max |F| = V: both are met by dividing |F| by this.
+  const double scale = sum / (count * std::sqrt(largest));
+  for (Index i = 0; i < input.size(); ++i) {
+    const double relative = static_cast<double>(measured[i]) / std::sqrt(largest);
+    input[i] = static_cast<float>(kind == FitInput::logarithm ? std::log1p(1e3 * relative) / std::log(1001.0) : relative);
+    measured[i] = static_cast<float>(static_cast<double>(measured[i]) / scale);
+  }
+}
+
+NetworkFit::NetworkFit(Context<float>& context, const FitProblem& problem, const FitOptions& options, std::uint64_t seed)
+    : context_(context), problem_(problem), options_(options), seed_(seed), network_(context, options.network, seed),
+      optimizer_(context, network_.parameters()), tape_(context) {
+  const auto& n = problem.pattern.intensity.extent;
+  const Shape half{1, n[0] / 2, n[1] / 2, n[2] / 2, 1};
+  best_amplitude_ = Tensor<float>(context, half);
+  best_phase_ = Tensor<float>(context, half);
+  best_amplitude_.fill(0);
+  best_phase_.fill(0);
+  forget_best();
+}
+
+void NetworkFit::forget_best() { best_.loss = std::numeric_limits<double>::infinity(); }
+
+NetworkFit::Epoch NetworkFit::step() {
+  const double t = static_cast<double>(epoch_) / static_cast<double>(options_.epochs);
+  tape_.clear();
+  const auto out = network_.forward(tape_, tape_.constant(problem_.input));
+  const auto f = diffract(out.amplitude, out.phase, problem_.input.shape());
+  const auto distance = autograd::pearson_loss(f, problem_.measured, problem_.weights);
+  const bool logarithmic = options_.loss == FitLoss::logarithmic;
+  const auto chi2 = autograd::relative_l2(f, problem_.measured, problem_.weights, {.fit_scale = logarithmic});
+  Variable<float> loss;
+  if (logarithmic) {
+    loss = autograd::weighted_sum<float>({1, 1}, {autograd::log(distance, 1e-7F), autograd::log(chi2, 1e-8F)});
+  } else {
+    const double b1 = pearson_weight(t);
+    loss = autograd::weighted_sum<float>({static_cast<float>(b1 / (b1 + 1)), static_cast<float>(1 / (b1 + 1))},
+                                         {distance, chi2});
+  }
+  Epoch now{loss.value()[0], chi2.value()[0], 1 - static_cast<double>(distance.value()[0]), 0};
+  const auto prior = autograd::uniform_density(out.amplitude);
+  now.prior = prior.value()[0];
+  if (const double weight = options_.prior.at(t); weight > 0)
+    loss = autograd::weighted_sum<float>({1, static_cast<float>(weight)}, {loss, autograd::log(prior, 1e-3F)});
+  if (now.loss < best_.loss) {
+    best_ = now;
+    best_amplitude_.copy_from(out.amplitude.value());
+    best_phase_.copy_from(out.phase.value());
+  }
+  tape_.backward(loss);
+  optimizer_.step(plan_step(options_.schedule, epoch_, options_.epochs));
+  ++epoch_;
+  return now;
+}
+
+Volume<Complex> NetworkFit::best_object() const {
+  const Shape s = best_amplitude_.shape();
+  Volume<Complex> object({s.d, s.h, s.w});
+  for (Index i = 0; i < s.size(); ++i)
+    object.data[static_cast<std::size_t>(i)] = std::polar(best_amplitude_[i], best_phase_[i]);
+  return object;
+}
+
+void NetworkFit::save(Checkpoint& c) const {
+  network_.save(c);
+  optimizer_.save(c);
+  c.put("fit.best_amplitude", best_amplitude_);
+  c.put("fit.best_phase", best_phase_);
+  c.texts["fit.seed"] = std::to_string(seed_);
+  c.numbers["fit.epoch"] = static_cast<double>(epoch_);
+  c.numbers["fit.best.loss"] = best_.loss;
+  c.numbers["fit.best.chi2"] = best_.chi2;
+  c.numbers["fit.best.pearson"] = best_.pearson;
+  c.numbers["fit.best.prior"] = best_.prior;
+}
+
+void NetworkFit::load(const Checkpoint& c) {
+  network_.load(c);
+  optimizer_.load(c);
+  c.get("fit.best_amplitude", best_amplitude_);
+  c.get("fit.best_phase", best_phase_);
+  seed_ = std::stoull(c.text("fit.seed"));
+  epoch_ = static_cast<Index>(c.number("fit.epoch"));
+  best_ = {c.number("fit.best.loss"), c.number("fit.best.chi2"), c.number("fit.best.pearson"),
+           c.number("fit.best.prior")};
+}
+
+}  // namespace fringe

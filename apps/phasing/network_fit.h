@@ -1,0 +1,91 @@
+// One start of the untrained network on one pattern: the network's weights are fitted until the diffraction of what it
+// draws equals what was measured (Wu et al., npj Comput. Mater. 7, 175 (2021), Eq. 7, and docs/recipe.md for what differs).
+#pragma once
+#include <memory>
+
+#include "apps/phasing/metrics.h"
+#include "apps/phasing/pattern.h"
+#include "engine/optimizer.h"
+#include "layers/network.h"
+
+namespace fringe {
+
+enum class FitLoss {
+  logarithmic,  ///< log(1 - r) + log(chi^2): the same pull at every depth of the fit
+  paper,        ///< [b1(t) (1 - r) + chi^2] / (b1(t) + 1), Eq. 7, b1 falling from 1e4 to 1
+};
+enum class FitInput {
+  logarithm,  ///< log(1 + 1000 A / max A)
+  amplitude,  ///< A / max A, as in the paper
+};
+
+/// The uniform-density prior: weight * log(P + 1e-3), P of kernels/uniform_density.h. Shares of the run: it rises linearly
+/// from `on` to `full` and falls from `fade` to zero at `off`.
+struct DensityPrior {
+  double weight = 0.3;
+  double on = 0.10, full = 0.15, fade = 0.6, off = 1.0;
+  double at(double t) const;  ///< the weight at t in [0, 1]
+};
+
+struct FitOptions {
+  NetworkOptions network;
+  ScheduleOptions schedule;
+  FitLoss loss = FitLoss::logarithmic;
+  FitInput input = FitInput::logarithm;
+  DensityPrior prior;
+  Index epochs = 2000;
+};
+
+/// What all starts on one pattern share: the pattern as tensors.
+struct FitProblem {
+  /// `free`: voxels held out of the loss (and shown to the network as zero), may be empty.
+  FitProblem(Context<float>& context, const Pattern& pattern, const Mask& free, FitInput input);
+
+  const Pattern& pattern;
+  const Mask& free;
+  Tensor<float> input;     ///< what the network sees
+  Tensor<float> measured;  ///< amplitudes on the scale of an object of density about 1
+  Tensor<float> weights;   ///< 1 = enters the loss
+};
+
+class NetworkFit {
+ public:
+  NetworkFit(Context<float>& context, const FitProblem& problem, const FitOptions& options, std::uint64_t seed);
+
+  struct Epoch {
+    double loss = 0;     ///< without the prior
+    double chi2 = 0, pearson = 0;
+    double prior = 0;    ///< P
+  };
+  /// One forward and backward pass and one optimizer step. The result is that of the forward pass.
+  Epoch step();
+
+  Index epoch() const { return epoch_; }
+  bool finished() const { return epoch_ >= options_.epochs; }
+  std::uint64_t seed() const { return seed_; }
+  Network<float>& network() { return network_; }
+
+  /// The best state so far (smallest loss without the prior), as a complex density; and its numbers.
+  Volume<Complex> best_object() const;
+  const Epoch& best() const { return best_; }
+  /// Later states only compete with later ones: what was drawn before has another prior.
+  void forget_best();
+
+  /// Everything that is needed to go on bit for bit, under "fit.".
+  void save(Checkpoint& checkpoint) const;
+  void load(const Checkpoint& checkpoint);
+
+ private:
+  Context<float>& context_;
+  const FitProblem& problem_;
+  FitOptions options_;
+  std::uint64_t seed_;
+  Network<float> network_;
+  Optimizer<float> optimizer_;
+  Tape<float> tape_;
+  Tensor<float> best_amplitude_, best_phase_;
+  Epoch best_;
+  Index epoch_ = 0;
+};
+
+}  // namespace fringe
