@@ -21,7 +21,8 @@ struct Geometry {
   std::optional<std::array<std::array<double, 3>, 3>> basis_vectors;
   Extent binning{1, 1, 1};        ///< raw voxels per stored voxel, along D, H, W
   Extent origin{0, 0, 0};         ///< raw index of the stored array's first voxel; may be negative where it was padded
-  /// Real-space voxel size [m] along D, H, W of an array of `extent` voxels (2 pi / (N |q|)), where the basis is known.
+  /// Length [m] of the real-space voxel vectors along D, H, W that belong to a pattern of `extent` voxels, where the basis
+  /// is known: columns of 2 pi (B diag N)^-T, B the basis.
   std::optional<std::array<double, 3>> voxel_size(const Extent& extent) const;
 };
 
