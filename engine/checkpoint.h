@@ -28,9 +28,16 @@ class Checkpoint {
             a.shape.str(), tensor.shape().str());
     for (Index i = 0; i < tensor.size(); ++i) tensor[i] = static_cast<T>(a.values[static_cast<std::size_t>(i)]);
   }
+  void put(const std::string& name, const std::vector<double>& values);
+  std::vector<double> values(const std::string& name) const;  ///< of a vector that was put; throws Error when missing
   bool has(const std::string& name) const { return arrays_.contains(name); }
   double number(const std::string& name) const;             ///< throws Error when missing
   const std::string& text(const std::string& name) const;  ///< throws Error when missing
+
+  /// Takes in everything of `other`, its names prefixed: "best." makes "epoch" "best.epoch".
+  void add(const std::string& prefix, const Checkpoint& other);
+  /// What add() took in under this prefix.
+  Checkpoint part(const std::string& prefix) const;
 
   /// Writes an HDF5 file that appears under `path` only when it is complete and on disk (temporary file beside it, fsync,
   /// rename), so a crash or a full disk leaves the previous one as it was. Throws Error.

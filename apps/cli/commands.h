@@ -1,6 +1,7 @@
 // The subcommands of `fringe` and what they have in common.
 #pragma once
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -17,16 +18,23 @@ struct Common {
 };
 
 /// Adds --quiet, --json, --threads, --seed to a subcommand.
-void add_common_options(CLI::App& command, Common& common);
+void add_common_options(CLI::App& command, Common& common, bool with_seed = true);
 
 /// The number of threads to use: `common.threads`, or all cores when 0.
 int thread_count(const Common& common);
+
+/// Set by SIGINT and SIGTERM while a command runs that asked for it with watch_signals().
+extern std::atomic<int> stop_signal;
+void watch_signals();
 
 /// Runs the program; returns its exit code: 0 done, 1 bad input, 2 wrong usage, 130/143 interrupted.
 int run(int argc, char** argv);
 
 // Each subcommand adds itself; `action` is set to what has to run after parsing and returns the exit code.
 using Action = std::function<int()>;
+void add_compare(CLI::App& app, Common& common, Action& action);
 void add_info(CLI::App& app, Common& common, Action& action);
+void add_refine(CLI::App& app, Common& common, Action& action);
+void add_simulate(CLI::App& app, Common& common, Action& action);
 
 }  // namespace fringe::cli

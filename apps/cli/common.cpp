@@ -1,6 +1,8 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <new>
+#include <unistd.h>
 #include <thread>
 
 #include "apps/cli/commands.h"
@@ -8,12 +10,24 @@
 
 namespace fringe::cli {
 
-void add_common_options(CLI::App& command, Common& common) {
+std::atomic<int> stop_signal{0};
+
+void watch_signals() {
+  struct sigaction action = {};
+  action.sa_handler = [](int signal) {
+    if (stop_signal.exchange(signal) != 0) _exit(128 + signal);  // asked twice: at once
+  };
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+void add_common_options(CLI::App& command, Common& common, bool with_seed) {
   command.add_flag("-q,--quiet", common.quiet, "print errors only");
   command.add_option("--json", common.json, "write a report with every metric, time and setting to this file")
       ->type_name("FILE");
   command.add_option("--threads", common.threads, "CPU threads (default: all cores)")->check(CLI::Range(1, 4096));
-  command.add_option("--seed", common.seed, "seed of every random number drawn")->capture_default_str();
+  if (with_seed)
+    command.add_option("--seed", common.seed, "seed of every random number drawn")->capture_default_str();
 }
 
 int thread_count(const Common& common) {
@@ -25,9 +39,13 @@ int run(int argc, char** argv) {
   CLI::App app{"fringe turns 3-D coherent X-ray diffraction patterns into images of the crystals that made them."};
   app.set_version_flag("--version", "fringe " FRINGE_VERSION);
   app.require_subcommand(1);
+  app.footer("Exit codes: 0 done, 1 bad input, 2 wrong usage, 130 or 143 interrupted (the best result so far is written).");
   Common common;
   for (int i = 0; i < argc; ++i) common.command_line += (i ? " " : "") + std::string(argv[i]);
   Action action;
+  add_simulate(app, common, action);
+  add_refine(app, common, action);
+  add_compare(app, common, action);
   add_info(app, common, action);
   try {
     app.parse(argc, argv);
@@ -36,6 +54,9 @@ int run(int argc, char** argv) {
   }
   try {
     return action();
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "fringe: error: out of memory\n");
+    return 1;
   } catch (const std::exception& e) {
     std::fflush(stdout);
     std::fprintf(stderr, "fringe: error: %s\n", e.what());

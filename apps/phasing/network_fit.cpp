@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
+#include "apps/phasing/random.h"
 #include "layers/diffraction.h"
 
 namespace fringe {
@@ -18,6 +20,29 @@ double DensityPrior::at(double t) const {
 namespace {
 
 Shape shape_of(const Extent& extent) { return {1, extent[0], extent[1], extent[2], 1}; }
+
+/// A sum of sixteen cosines of random direction and phase, about one period or less across the array.
+void draw_smooth_phase(std::uint64_t seed, double rms, View<float> phase) {
+  constexpr int waves = 16;
+  Random random(seed, Draw::initial_phase, 0);
+  double k[waves][3], offset[waves];
+  for (int i = 0; i < waves; ++i) {
+    for (auto& component : k[i]) component = 0.6 * random.normal();
+    offset[i] = random.uniform(0, 2 * std::numbers::pi);
+  }
+  const Shape s = phase.shape;
+  const auto turn = [](double component, Index i, Index n) {
+    return 2 * std::numbers::pi * component * static_cast<double>(i - n / 2) / static_cast<double>(n);
+  };
+  for (Index d = 0; d < s.d; ++d)
+    for (Index h = 0; h < s.h; ++h)
+      for (Index w = 0; w < s.w; ++w) {
+        double sum = 0;
+        for (int i = 0; i < waves; ++i)
+          sum += std::cos(turn(k[i][0], d, s.d) + turn(k[i][1], h, s.h) + turn(k[i][2], w, s.w) + offset[i]);
+        phase(0, d, h, w, 0) = static_cast<float>(rms * std::sqrt(2.0 / waves) * sum);
+      }
+}
 
 /// b1 of Eq. 7: Weibull's density with k = 1, lambda = 1/2, from 1e4 at t = 0 to 1 at t = 1.
 double pearson_weight(double t) {
@@ -58,6 +83,10 @@ NetworkFit::NetworkFit(Context<float>& context, const FitProblem& problem, const
   const Shape half{1, n[0] / 2, n[1] / 2, n[2] / 2, 1};
   best_amplitude_ = Tensor<float>(context, half);
   best_phase_ = Tensor<float>(context, half);
+  if (options.initial_phase > 0) {
+    initial_phase_ = Tensor<float>(context, half);
+    draw_smooth_phase(seed, options.initial_phase, initial_phase_.view());
+  }
   best_amplitude_.fill(0);
   best_phase_.fill(0);
   forget_best();
@@ -67,8 +96,8 @@ void NetworkFit::forget_best() { best_.loss = std::numeric_limits<double>::infin
 
 NetworkFit::Epoch NetworkFit::step() {
   const double t = static_cast<double>(epoch_) / static_cast<double>(options_.epochs);
-  tape_.clear();
-  const auto out = network_.forward(tape_, tape_.constant(problem_.input));
+  auto out = network_.forward(tape_, tape_.constant(problem_.input));
+  if (initial_phase_) out.phase = autograd::weighted_sum<float>({1, 1}, {out.phase, tape_.constant(initial_phase_)});
   const auto f = diffract(out.amplitude, out.phase, problem_.input.shape());
   const auto distance = autograd::pearson_loss(f, problem_.measured, problem_.weights);
   const bool logarithmic = options_.loss == FitLoss::logarithmic;
@@ -94,6 +123,7 @@ NetworkFit::Epoch NetworkFit::step() {
   tape_.backward(loss);
   optimizer_.step(plan_step(options_.schedule, epoch_, options_.epochs));
   ++epoch_;
+  tape_.clear();  // so that the next start, or the next step, finds the memory
   return now;
 }
 

@@ -33,6 +33,10 @@ struct FitOptions {
   FitLoss loss = FitLoss::logarithmic;
   FitInput input = FitInput::logarithm;
   DensityPrior prior;
+  /// Root mean square [rad] of a smooth random phase that is added to what the network draws, another one for each start.
+  /// A flat phase is a saddle point: the part of the phase that is even about the crystal's centre enters the intensities of
+  /// a centrosymmetric crystal squared, so that at zero it has no gradient.
+  double initial_phase = 0;
   Index epochs = 2000;
 };
 
@@ -83,6 +87,7 @@ class NetworkFit {
   Network<float> network_;
   Optimizer<float> optimizer_;
   Tape<float> tape_;
+  Tensor<float> initial_phase_;
   Tensor<float> best_amplitude_, best_phase_;
   Epoch best_;
   Index epoch_ = 0;

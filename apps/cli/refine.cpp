@@ -1,0 +1,221 @@
+#include "apps/phasing/refine.h"
+
+#include <filesystem>
+
+#include "apps/cli/commands.h"
+#include "apps/cli/progress.h"
+#include "apps/cli/report.h"
+#include "apps/io/cxi.h"
+#include "apps/io/vti.h"
+#include "engine/device.h"
+#include "engine/hdf5.h"
+
+namespace fringe::cli {
+namespace {
+
+struct Options {
+  std::string input;
+  std::vector<std::string> outputs;
+  RefineOptions refine;
+  Index levels = 0;  // 0: from the extent
+  std::string time;
+  bool paper = false;
+  CLI::App* command = nullptr;
+
+  bool given(const char* option) const { return command->count(option) > 0; }
+};
+
+/// "90", "90s", "2m", "1.5h" in seconds.
+double parse_duration(const std::string& text) {
+  std::size_t used = 0;
+  double value = 0;
+  try {
+    value = std::stod(text, &used);
+  } catch (const std::exception&) {
+    used = 0;
+  }
+  const std::string unit = text.substr(used);
+  const double factor = unit.empty() || unit == "s" ? 1 : unit == "m" || unit == "min" ? 60 : unit == "h" ? 3600 : 0;
+  if (used == 0 || factor == 0)
+    throw CLI::ValidationError("--time", fmt::format("'{}' is no duration; write 90, 90s, 2m or 1h", text));
+  if (!(value > 0)) throw CLI::ValidationError("--time", fmt::format("must be more than 0, not '{}'", text));
+  return value * factor;
+}
+
+/// The paper's own recipe (SCIENCE of Wu et al. 2021, Methods): one start, its loss, ADAM and SGD by turns.
+void apply_paper(Options& o) {
+  auto& f = o.refine.fit;
+  f.loss = FitLoss::paper;
+  f.input = FitInput::amplitude;
+  f.prior.weight = 0;
+  f.initial_phase = 0;
+  f.network.phase_head = PhaseHead::relu;
+  if (!o.given("--width")) f.network.width = 32;
+  if (!o.given("--schedule")) f.schedule = {.schedule = Schedule::alternating, .rate = f.schedule.rate};
+  if (!o.given("--seeds")) o.refine.starts = 1;
+}
+
+std::map<std::string, std::string> configuration(const RefineOptions& o) {
+  const auto& f = o.fit;
+  const auto number = [](double v) { return fmt::format("{}", v); };
+  return {{"width", number(static_cast<double>(f.network.width))},
+          {"levels", number(static_cast<double>(f.network.levels))},
+          {"slope", number(f.network.slope)},
+          {"batch_norm", f.network.batch_norm ? "yes" : "no"},
+          {"separable", f.network.separable ? "yes" : "no"},
+          {"phase_head", f.network.phase_head == PhaseHead::tanh ? "tanh" : "relu"},
+          {"loss", f.loss == FitLoss::logarithmic ? "logarithmic" : "paper"},
+          {"input", f.input == FitInput::logarithm ? "logarithm" : "amplitude"},
+          {"schedule", name(f.schedule.schedule)},
+          {"rate", number(f.schedule.rate)},
+          {"epochs", number(static_cast<double>(f.epochs))},
+          {"density_prior", number(f.prior.weight)},
+          {"initial_phase", number(f.initial_phase)},
+          {"seeds", number(static_cast<double>(o.starts))},
+          {"trial", number(o.trial)},
+          {"seed", std::to_string(o.seed)},
+          {"free_fraction", number(o.free_fraction)},
+          {"time_limit", number(o.time_limit)},
+          {"threads", number(o.threads)},
+          {"model", o.model}};
+}
+
+bool is_vti(const std::string& path) { return std::filesystem::path(path).extension() == ".vti"; }
+
+int refine(Options& o, const Common& common) {
+  for (const auto& path : o.outputs) hdf5::require_writable(path);
+  for (const auto& path : {common.json, o.refine.checkpoint, o.refine.save_model})
+    if (!path.empty()) hdf5::require_writable(path);
+  const Pattern pattern = io::read_pattern(o.input);
+  o.refine.seed = common.seed;
+  o.refine.threads = thread_count(common);
+  if (!o.refine.model.empty()) {
+    const auto trained = NetworkOptions::load(Checkpoint::load(o.refine.model));
+    require(!o.given("--width") || trained.width == o.refine.fit.network.width,
+            "{}: the model has width {}, --width says {}", o.refine.model, trained.width, o.refine.fit.network.width);
+    require(o.levels == 0 || trained.levels == o.levels, "{}: the model has {} levels, --levels says {}", o.refine.model,
+            trained.levels, o.levels);
+    o.refine.fit.network = trained;
+  } else {
+    o.refine.fit.network.levels = o.levels > 0 ? o.levels : default_levels(pattern.intensity.extent);
+  }
+
+  watch_signals();
+  Reconstruction r;
+  {
+    ProgressLine line(common.quiet);
+    r = fringe::refine(
+        pattern, o.refine,
+        [&](const RefineProgress& p) {
+          line.show(fmt::format("start {}/{}  epoch {}/{}  chi2 {:.3e}  r {:.5f}  {:.1f} epochs/s  {} left", p.start + 1,
+                                p.starts, p.epoch, p.epochs, p.chi2, p.pearson, p.epochs_per_second,
+                                duration(p.seconds_left)),
+                    p.epoch == p.epochs);
+        },
+        stop_signal);
+  }
+  r.command = common.command_line;
+  r.version = version();
+  r.configuration = configuration(o.refine);
+  r.configuration["input"] = o.input;
+  if (stop_signal != 0) r.configuration["interrupted"] = fmt::format("by signal {}", stop_signal.load());
+
+  // Every output is tried, whatever happens to the others.
+  std::string failures;
+  const auto attempt = [&](const auto& write) {
+    try {
+      write();
+    } catch (const Error& e) {
+      failures += (failures.empty() ? "" : "; ") + std::string(e.what());
+    }
+  };
+  for (const auto& path : o.outputs)
+    attempt([&] { is_vti(path) ? io::write_vti(path, r) : io::write_reconstruction(path, r); });
+  if (!common.json.empty())
+    attempt([&] {
+      Report report = make_report(common);
+      for (const auto& [name, value] : r.metrics) report.insert(name, value);
+      toml::table settings;
+      for (const auto& [name, value] : r.configuration) settings.insert(name, value);
+      report.insert("configuration", settings);
+      report.insert("interrupted", stop_signal != 0);
+      write_json(common.json, report);
+    });
+  if (!common.quiet) {
+    const auto& m = r.metrics;
+    fmt::print("chi2        {:.4e}\nr           {:.6f}\nllk         {:.4g}\n", m.at("chi2"), m.at("pearson"), m.at("llk"));
+    if (m.contains("free_llk")) fmt::print("free llk    {:.4g}\n", m.at("free_llk"));
+    if (m.contains("true_error")) fmt::print("true error  {:.4f}\n", m.at("true_error"));
+    fmt::print("{:.0f} epochs in {}, best of {} starts: seed {:.0f}\nwritten     {}\n", m.at("epochs"),
+               duration(m.at("seconds")), o.refine.starts, m.at("best_seed"), fmt::join(o.outputs, ", "));
+  }
+  require(failures.empty(), "{}", failures);
+  return stop_signal == 0 ? 0 : 128 + stop_signal;
+}
+
+}  // namespace
+
+void add_refine(CLI::App& app, Common& common, Action& action) {
+  auto* c = app.add_subcommand("refine", "retrieve the crystal from one pattern with an untrained (or trained) network");
+  auto o = std::make_shared<Options>();
+  o->command = c;
+  auto& r = o->refine;
+  auto& f = r.fit;
+  c->add_option("input", o->input, "CXI file with a pattern, or file.h5:/path/to/array of intensities")
+      ->required()
+      ->type_name("PATTERN");
+  c->add_option("-o,--output", o->outputs, "result: .cxi, or .vti for ParaView; may be given several times")
+      ->required()
+      ->type_name("FILE");
+  c->add_option("--seeds", r.starts, "random starts; after a trial the one of smallest free LLK goes on")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 10000));
+  c->add_option("--epochs", f.epochs, "epochs of a whole run")->capture_default_str()->check(CLI::PositiveNumber);
+  c->add_option("--time", o->time, "time for everything: 90, 90s, 2m, 1h; cuts the number of epochs to fit")
+      ->type_name("TIME");
+  c->add_option("--width", f.network.width, "channels of the network's first block")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 512));
+  c->add_option("--model", r.model, "start from the weights in this file instead of random ones")->type_name("FILE");
+  c->add_option("--save-model", r.save_model, "write the best start's weights to this file")->type_name("FILE");
+  c->add_option("--checkpoint", r.checkpoint, "write the state to this file every minute and at the end")
+      ->type_name("FILE");
+  c->add_flag("--resume", r.resume, "go on from --checkpoint, bit for bit as if never interrupted");
+  c->add_flag("--paper", o->paper, "the recipe of Wu et al. 2021 instead of ours: its loss, ADAM and SGD by turns, one start");
+
+  const std::string expert = "Recipe (the defaults are measured: docs/recipe.md)";
+  const auto add = [&](auto name, auto& value, const std::string& text) {
+    return c->add_option(name, value, text)->capture_default_str()->group(expert);
+  };
+  add("--rate", f.schedule.rate, "learning rate")->check(CLI::PositiveNumber);
+  c->add_option("--schedule", f.schedule.schedule, "of the learning rate: constant, cosine, step, alternating")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, Schedule>{{"constant", Schedule::constant},
+                                                                        {"cosine", Schedule::cosine},
+                                                                        {"step", Schedule::step},
+                                                                        {"alternating", Schedule::alternating}}))
+      ->default_str(name(f.schedule.schedule))
+      ->group(expert);
+  add("--density-prior", f.prior.weight, "weight of the uniform-density prior, 0 for none")->check(CLI::NonNegativeNumber);
+  add("--initial-phase", f.initial_phase, "random smooth phase every start begins with, root mean square [rad]")
+      ->check(CLI::NonNegativeNumber);
+  add("--trial", r.trial, "share of the epochs after which the best start is chosen")->check(CLI::Range(0.01, 1.0));
+  add("--free-fraction", r.free_fraction, "share of the voxels held out of the fit, for free LLK")
+      ->check(CLI::Range(0.0, 0.4));
+  c->add_option("--levels", o->levels, "poolings of the network (default: 4, less for small patterns)")
+      ->check(CLI::Range(1, 8))
+      ->group(expert);
+  add("--slope", f.network.slope, "of LeakyReLU")->check(CLI::Range(0.0, 0.99));
+  c->add_flag("!--no-batch-norm", f.network.batch_norm, "leave BatchNorm out")->group(expert);
+  c->add_flag("!--no-separable", f.network.separable, "leave the separable half of every block out")->group(expert);
+  c->add_flag("!--no-plateau", r.stop_on_plateau, "do not stop when the fit no longer gets better")->group(expert);
+  add_common_options(*c, common);
+  c->callback([o, &common, &action] {
+    if (!o->time.empty()) o->refine.time_limit = parse_duration(o->time);
+    if (o->refine.resume && o->refine.checkpoint.empty())
+      throw CLI::ValidationError("--resume", "needs --checkpoint FILE to go on from");
+    if (o->paper) apply_paper(*o);
+    action = [o, &common] { return refine(*o, common); };
+  });
+}
+
+}  // namespace fringe::cli

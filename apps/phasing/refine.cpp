@@ -1,0 +1,336 @@
+#include "apps/phasing/refine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <ctime>
+#include <memory>
+#include <optional>
+
+#include "apps/phasing/alignment.h"
+#include "apps/phasing/simulate.h"
+#include "engine/device.h"
+
+namespace fringe {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::string now_text() {
+  const std::time_t t = std::time(nullptr);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&t));
+  return text;
+}
+
+/// A start, and what was recorded of it.
+struct Start {
+  std::unique_ptr<NetworkFit> fit;
+  Curve chi2, pearson, loss, prior;
+
+  void record(const NetworkFit::Epoch& e) {
+    const auto epoch = static_cast<double>(fit->epoch());
+    for (auto [curve, value] : {std::pair{&chi2, e.chi2}, {&pearson, e.pearson}, {&loss, e.loss}, {&prior, e.prior}}) {
+      curve->epoch.push_back(epoch);
+      curve->value.push_back(value);
+    }
+  }
+  void save(Checkpoint& c) const {
+    fit->save(c);
+    c.put("curve.epoch", chi2.epoch);
+    c.put("curve.chi2", chi2.value);
+    c.put("curve.pearson", pearson.value);
+    c.put("curve.loss", loss.value);
+    c.put("curve.prior", prior.value);
+  }
+  void load(const Checkpoint& c) {
+    fit->load(c);
+    for (auto [curve, name] : {std::pair{&chi2, "chi2"}, {&pearson, "pearson"}, {&loss, "loss"}, {&prior, "prior"}}) {
+      curve->epoch = c.values("curve.epoch");
+      curve->value = c.values(std::string("curve.") + name);
+    }
+  }
+};
+
+/// What must be equal for a checkpoint to be gone on from.
+std::string fingerprint(const Pattern& pattern, const RefineOptions& o) {
+  double sum = 0;
+  for (const float v : pattern.intensity.data) sum += std::isfinite(v) ? static_cast<double>(v) : 0;
+  const auto& e = pattern.intensity.extent;
+  const auto& f = o.fit;
+  return fmt::format("{}x{}x{} {:.17g} seed {} starts {} trial {} free {} width {} levels {} slope {} {} {} {} rate {} {} "
+                     "prior {} {} {} {} {} initial {} loss {} input {}",
+                     e[0], e[1], e[2], sum, o.seed, o.starts, o.trial, o.free_fraction, f.network.width, f.network.levels,
+                     f.network.slope, f.network.batch_norm, f.network.separable, static_cast<int>(f.network.phase_head),
+                     f.schedule.rate, name(f.schedule.schedule), f.prior.weight, f.prior.on, f.prior.full, f.prior.fade,
+                     f.prior.off, f.initial_phase, static_cast<int>(f.loss), static_cast<int>(f.input));
+}
+
+/// Whether the fit has stopped getting better: less than half a per cent of chi^2 in the last fifth of the run.
+bool on_plateau(const Start& start, Index epochs) {
+  const auto& loss = start.loss.value;
+  const auto window = static_cast<std::size_t>(std::max<Index>(200, epochs / 5));
+  if (loss.size() < window + static_cast<std::size_t>(epochs / 2)) return false;
+  const auto middle = loss.end() - static_cast<std::ptrdiff_t>(window);
+  const double before = *std::min_element(loss.begin(), middle), lately = *std::min_element(middle, loss.end());
+  return before - lately < 0.01;
+}
+
+class Refinement {
+ public:
+  Refinement(const Pattern& pattern, const RefineOptions& options)
+      : pattern_(pattern), options_(options), context_(default_table(), options.threads),
+        free_(options.free_fraction > 0
+                  ? make_free_mask(options.seed, pattern.intensity.extent, pattern.mask, {.fraction = options.free_fraction})
+                  : Mask{}),
+        problem_(context_, pattern, free_, options.fit.input) {
+    require(options.starts >= 1 && options.fit.epochs >= 1, "refine: at least one start and one epoch are needed");
+    if (!options.model.empty()) model_ = Checkpoint::load(options.model);
+  }
+
+  Reconstruction run(const std::function<void(const RefineProgress&)>& progress, const std::atomic<int>& stop);
+
+ private:
+  Start make_start(Index number);
+  void fit_epochs_to_time(Start& start);
+  /// Steps until `epochs` of this start are done; false when the run has to end.
+  bool advance(Start& start, Index epochs, const std::function<void(const RefineProgress&)>& progress,
+               const std::atomic<int>& stop);
+  double score(const Start& start) const;
+  void save_checkpoint() const;
+  void load_checkpoint();
+  Reconstruction result(const Start& start) const;
+  Index trial_epochs() const {
+    return options_.starts == 1 ? epochs_ : std::max<Index>(1, std::lround(options_.trial * static_cast<double>(epochs_)));
+  }
+  Index total_epochs() const { return options_.starts * trial_epochs() + epochs_ - trial_epochs(); }
+
+  const Pattern& pattern_;
+  const RefineOptions& options_;
+  Context<float> context_;
+  Mask free_;
+  FitProblem problem_;
+  std::optional<Checkpoint> model_;
+
+  Index epochs_ = options_.fit.epochs;  ///< of a whole run, cut to the time limit
+  Index current_ = 0;                   ///< number of the start that runs; `starts` when the best is carried on
+  Start running_, best_;
+  double best_score_ = 0;
+  Index epochs_done_ = 0;               ///< of all starts
+  double seconds_before_ = 0;           ///< of the run that was resumed
+  Clock::time_point started_ = Clock::now(), last_checkpoint_ = Clock::now();
+  std::string start_time_ = now_text();
+};
+
+Start Refinement::make_start(Index number) {
+  FitOptions fit = options_.fit;
+  fit.epochs = epochs_;
+  Start s;
+  s.fit = std::make_unique<NetworkFit>(context_, problem_, fit, options_.seed + static_cast<std::uint64_t>(number));
+  if (model_) s.fit->network().load(*model_);
+  return s;
+}
+
+void Refinement::fit_epochs_to_time(Start& start) {
+  // The first epoch allocates; the next three are measured.
+  start.fit->step();
+  const auto begin = Clock::now();
+  for (int i = 0; i < 3; ++i) start.fit->step();
+  const double affordable = (options_.time_limit - since(started_)) / (since(begin) / 3) * 0.97;
+  const double shares = options_.starts == 1 ? 1 : 1 + static_cast<double>(options_.starts - 1) * options_.trial;
+  epochs_ = std::clamp<Index>(static_cast<Index>(affordable / shares), 1, options_.fit.epochs);
+}
+
+bool Refinement::advance(Start& start, Index epochs, const std::function<void(const RefineProgress&)>& progress,
+                         const std::atomic<int>& stop) {
+  while (start.fit->epoch() < epochs) {
+    if (stop != 0 || (options_.time_limit > 0 && since(started_) > options_.time_limit)) return false;
+    const auto e = start.fit->step();
+    require(std::isfinite(e.loss), "refine: the fit diverged at epoch {} of start {}; try a smaller --rate",
+            start.fit->epoch(), current_);
+    start.record(e);
+    ++epochs_done_;
+    const double seconds = seconds_before_ + since(started_), speed = static_cast<double>(epochs_done_) / seconds;
+    progress({std::min(current_, options_.starts - 1), options_.starts, epochs_done_, total_epochs(), e.chi2, e.pearson,
+              seconds, static_cast<double>(total_epochs() - epochs_done_) / speed, speed});
+    if (!options_.checkpoint.empty() && since(last_checkpoint_) > options_.checkpoint_interval) {
+      save_checkpoint();
+      last_checkpoint_ = Clock::now();
+    }
+    if (options_.stop_on_plateau && epochs == epochs_ && on_plateau(start, epochs_)) return true;
+  }
+  return true;
+}
+
+double Refinement::score(const Start& start) const {
+  const auto calculated = calculated_intensity(start.fit->best_object(), pattern_, free_, options_.threads);
+  return free_.empty() ? chi2(calculated, pattern_) : free_llk(calculated, pattern_, free_);
+}
+
+Reconstruction Refinement::run(const std::function<void(const RefineProgress&)>& progress,
+                               const std::atomic<int>& stop) {
+  if (options_.resume) {
+    load_checkpoint();
+  } else {
+    running_ = make_start(0);
+    if (options_.time_limit > 0) {
+      fit_epochs_to_time(running_);
+      running_ = make_start(0);
+    }
+  }
+  bool going = true;
+  while (going && current_ < options_.starts) {
+    going = advance(running_, trial_epochs(), progress, stop);
+    if (!going) break;
+    if (const double s = score(running_); !best_.fit || s < best_score_) {
+      best_ = std::move(running_);
+      best_score_ = s;
+    }
+    if (++current_ < options_.starts) running_ = make_start(current_);
+  }
+  if (going) {
+    running_ = std::move(best_);
+    best_ = {};
+    if (options_.starts > 1) running_.fit->forget_best();
+    advance(running_, epochs_, progress, stop);
+  }
+  if (!options_.checkpoint.empty()) save_checkpoint();
+  const bool earlier_is_better =
+      best_.fit && (running_.fit->epoch() == 0 || best_score_ <= score(running_));  // ended during the trials
+  const Start& winner = earlier_is_better ? best_ : running_;
+  if (!options_.save_model.empty()) {
+    Checkpoint c;
+    winner.fit->network().save(c);
+    c.save(options_.save_model);
+  }
+  return result(winner);
+}
+
+void Refinement::save_checkpoint() const {
+  Checkpoint c;
+  c.texts["fingerprint"] = fingerprint(pattern_, options_);
+  c.numbers["epochs"] = static_cast<double>(epochs_);
+  c.numbers["epochs_done"] = static_cast<double>(epochs_done_);
+  c.numbers["current"] = static_cast<double>(current_);
+  c.numbers["best_score"] = best_score_;
+  c.numbers["seconds"] = seconds_before_ + since(started_);
+  for (const auto& [prefix, start] : {std::pair{"running.", &running_}, {"best.", &best_}}) {
+    if (!start->fit) continue;
+    Checkpoint part;
+    start->save(part);
+    c.add(prefix, part);
+    c.numbers[std::string("has.") + prefix] = 1;
+  }
+  c.save(options_.checkpoint);
+}
+
+void Refinement::load_checkpoint() {
+  const auto c = Checkpoint::load(options_.checkpoint);
+  require(c.text("fingerprint") == fingerprint(pattern_, options_),
+          "{}: the checkpoint is of another pattern or other options:\n  there {}\n  here  {}", options_.checkpoint,
+          c.text("fingerprint"), fingerprint(pattern_, options_));
+  epochs_ = static_cast<Index>(c.number("epochs"));
+  epochs_done_ = static_cast<Index>(c.number("epochs_done"));
+  current_ = static_cast<Index>(c.number("current"));
+  best_score_ = c.number("best_score");
+  seconds_before_ = c.number("seconds");
+  for (const auto& [prefix, start] : {std::pair{"running.", &running_}, {"best.", &best_}}) {
+    if (!c.numbers.contains(std::string("has.") + prefix)) continue;
+    *start = make_start(std::min(current_, options_.starts - 1));
+    start->load(c.part(prefix));
+  }
+  if (current_ >= options_.starts && running_.fit) best_ = std::move(running_);
+}
+
+Reconstruction Refinement::result(const Start& start) const {
+  Reconstruction r;
+  r.pattern = pattern_;
+  r.object = start.fit->best_object();
+  centre_object(r.object);
+  // Densities such that |F|^2 is in photons.
+  r.calculated = converted<float>(diffract(r.object, pattern_.intensity.extent, options_.threads));
+  const auto scale = static_cast<float>(amplitude_scale(r.calculated, pattern_, free_));
+  if (scale > 0) {
+    for (auto& v : r.object.data) v *= scale;
+    for (auto& v : r.calculated.data) v *= scale * scale;
+  }
+  const auto fit = fit_quality(r.calculated, pattern_);
+  r.support = support_of(converted<std::complex<double>>(r.object), 0.3);
+  r.metrics["chi2"] = fit.chi2;
+  r.metrics["pearson"] = fit.pearson;
+  r.metrics["llk"] = fit.llk;
+  if (!free_.empty()) r.metrics["free_llk"] = free_llk(r.calculated, pattern_, free_);
+  r.metrics["density_prior"] = start.fit->best().prior;
+  if (!pattern_.truth.empty())
+    r.metrics["true_error"] = align(r.object, pattern_.truth, {.threads = options_.threads}).error;
+  const double seconds = seconds_before_ + since(started_);
+  r.metrics["seconds"] = seconds;
+  r.metrics["epochs"] = static_cast<double>(epochs_done_);
+  r.metrics["epochs_per_second"] = static_cast<double>(epochs_done_) / seconds;
+  r.metrics["starts"] = static_cast<double>(options_.starts);
+  r.metrics["best_seed"] = static_cast<double>(start.fit->seed());
+  r.curves = {{"chi2", start.chi2}, {"pearson", start.pearson}, {"loss", start.loss}, {"density_prior", start.prior}};
+  r.device = device_name();
+  r.start_time = start_time_;
+  return r;
+}
+
+}  // namespace
+
+Reconstruction refine(const Pattern& pattern, const RefineOptions& options,
+                      const std::function<void(const RefineProgress&)>& progress, const std::atomic<int>& stop) {
+  return Refinement(pattern, options).run(progress, stop);
+}
+
+Index default_levels(const Extent& extent, Index most) {
+  Index levels = 0;
+  const auto fits = [&](Index l) {
+    return std::all_of(extent.begin(), extent.end(), [&](Index n) { return n % (Index{1} << l) == 0 && n >> l >= 4; });
+  };
+  while (levels < most && fits(levels + 1)) ++levels;
+  require(levels >= 1, "refine: a pattern of {} x {} x {} voxels is too small or odd for the network", extent[0], extent[1],
+          extent[2]);
+  return levels;
+}
+
+void centre_object(Volume<Complex>& object) {
+  double mass = 0, moment[3] = {};
+  std::complex<double> mean = 0;
+  const auto& e = object.extent;
+  for (Index d = 0; d < e[0]; ++d)
+    for (Index h = 0; h < e[1]; ++h)
+      for (Index w = 0; w < e[2]; ++w) {
+        const auto v = std::complex<double>(object(d, h, w));
+        const double m = std::norm(v);
+        mass += m;
+        mean += v * std::abs(v);
+        moment[0] += m * static_cast<double>(d - e[0] / 2);
+        moment[1] += m * static_cast<double>(h - e[1] / 2);
+        moment[2] += m * static_cast<double>(w - e[2] / 2);
+      }
+  if (!(mass > 0)) return;
+  Index shift[3];
+  for (int axis = 0; axis < 3; ++axis) shift[axis] = std::lround(moment[axis] / mass);
+  const Complex turn(std::polar(1.0, -std::arg(mean)));
+  // Moving is only allowed where nothing leaves the array: a wrapped crystal would diffract differently.
+  Volume<Complex> moved(e);
+  double kept = 0;
+  const auto inside = [&](Index i, int axis) { return i >= 0 && i < e[axis]; };
+  for (Index d = 0; d < e[0]; ++d)
+    for (Index h = 0; h < e[1]; ++h)
+      for (Index w = 0; w < e[2]; ++w) {
+        const Index to[3] = {d - shift[0], h - shift[1], w - shift[2]};
+        if (!inside(to[0], 0) || !inside(to[1], 1) || !inside(to[2], 2)) continue;
+        moved(to[0], to[1], to[2]) = object(d, h, w) * turn;
+        kept += std::norm(std::complex<double>(object(d, h, w)));
+      }
+  if (kept > (1 - 1e-6) * mass) {
+    object = std::move(moved);
+  } else {
+    for (auto& v : object.data) v *= turn;
+  }
+}
+
+}  // namespace fringe

@@ -1,0 +1,47 @@
+// From a pattern to the crystal: several starts of the untrained network, the best of which is carried to the end.
+#pragma once
+#include <atomic>
+#include <functional>
+#include <string>
+
+#include "apps/phasing/network_fit.h"
+
+namespace fringe {
+
+struct RefineOptions {
+  FitOptions fit;
+  Index starts = 3;           ///< random starts, numbered from `seed`
+  double trial = 0.3;         ///< share of a run after which only the start of smallest free LLK goes on
+  std::uint64_t seed = 1;
+  double time_limit = 0;      ///< [s] for everything: the number of epochs is cut to fit; 0: no limit
+  double free_fraction = 0.05;
+  bool stop_on_plateau = true;
+  int threads = 1;
+  std::string model;          ///< checkpoint of trained weights to start from; empty: random ones
+  std::string checkpoint;     ///< file written every `checkpoint_interval` seconds and at the end; empty: none
+  double checkpoint_interval = 60;
+  bool resume = false;        ///< go on from `checkpoint`
+  std::string save_model;     ///< file for the weights of the best start; empty: none
+};
+
+struct RefineProgress {
+  Index start = 0, starts = 1;  ///< start that runs, from 0
+  Index epoch = 0, epochs = 0;  ///< of all starts together
+  double chi2 = 0, pearson = 0; ///< of this epoch, over the voxels of the fit
+  double seconds = 0, seconds_left = 0, epochs_per_second = 0;
+};
+
+/// `stop`: a signal number when the run has to end at once; the best so far is the result then.
+/// Metrics of the result: chi2, pearson, llk over all measured voxels; free_llk over the held-out ones; true_error where
+/// the pattern has its truth; seconds, epochs, epochs_per_second, starts, best_seed.
+/// Throws Error for a pattern or options that do not fit together.
+Reconstruction refine(const Pattern& pattern, const RefineOptions& options,
+                      const std::function<void(const RefineProgress&)>& progress, const std::atomic<int>& stop);
+
+/// The largest number of levels, at most `most`, with which a pattern of this extent can be fitted.
+Index default_levels(const Extent& extent, Index most = 4);
+
+/// The object moved by whole voxels so that its centre of mass is its array's, its mean phase zero.
+void centre_object(Volume<Complex>& object);
+
+}  // namespace fringe
