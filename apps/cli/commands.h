@@ -34,6 +34,7 @@ int run(int argc, char** argv);
 using Action = std::function<int()>;
 void add_compare(CLI::App& app, Common& common, Action& action);
 void add_info(CLI::App& app, Common& common, Action& action);
+void add_prepare(CLI::App& app, Common& common, Action& action);
 void add_refine(CLI::App& app, Common& common, Action& action);
 void add_simulate(CLI::App& app, Common& common, Action& action);
 

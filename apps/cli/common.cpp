@@ -44,6 +44,7 @@ int run(int argc, char** argv) {
   for (int i = 0; i < argc; ++i) common.command_line += (i ? " " : "") + std::string(argv[i]);
   Action action;
   add_simulate(app, common, action);
+  add_prepare(app, common, action);
   add_refine(app, common, action);
   add_compare(app, common, action);
   add_info(app, common, action);
