@@ -18,7 +18,7 @@ enum class Method { adam, sgd };
 struct ScheduleOptions {
   Schedule schedule = Schedule::cosine;
   Method method = Method::adam;  ///< of all schedules but `alternating`
-  double rate = 0.006;
+  double rate = 0.002;
   double decay = 0.95;
   Index period = 200;   ///< steps
   double warm_up = 0;   ///< share of the run over which the rate rises linearly from 0

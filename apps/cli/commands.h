@@ -36,6 +36,7 @@ void add_compare(CLI::App& app, Common& common, Action& action);
 void add_info(CLI::App& app, Common& common, Action& action);
 void add_prepare(CLI::App& app, Common& common, Action& action);
 void add_refine(CLI::App& app, Common& common, Action& action);
+void add_show(CLI::App& app, Common& common, Action& action);
 void add_simulate(CLI::App& app, Common& common, Action& action);
 
 }  // namespace fringe::cli

@@ -49,6 +49,7 @@ void apply_paper(Options& o) {
   f.input = FitInput::amplitude;
   f.prior.weight = 0;
   f.initial_phase = 0;
+  if (!o.given("--rate")) f.schedule.rate = 0.006;
   f.network.phase_head = PhaseHead::relu;
   if (!o.given("--width")) f.network.width = 32;
   if (!o.given("--schedule")) f.schedule = {.schedule = Schedule::alternating, .rate = f.schedule.rate};

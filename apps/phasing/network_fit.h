@@ -36,8 +36,8 @@ struct FitOptions {
   /// Root mean square [rad] of a smooth random phase that is added to what the network draws, another one for each start.
   /// A flat phase is a saddle point: the part of the phase that is even about the crystal's centre enters the intensities of
   /// a centrosymmetric crystal squared, so that at zero it has no gradient.
-  double initial_phase = 0;
-  Index epochs = 2000;
+  double initial_phase = 1;
+  Index epochs = 1500;
 };
 
 /// What all starts on one pattern share: the pattern as tensors.
