@@ -256,12 +256,13 @@ Reconstruction Refinement::result(const Start& start) const {
     for (auto& v : r.object.data) v *= scale;
     for (auto& v : r.calculated.data) v *= scale * scale;
   }
-  const auto fit = fit_quality(r.calculated, pattern_);
+  const auto fit = fit_quality(r.calculated, pattern_, free_);
   r.support = support_of(converted<std::complex<double>>(r.object), 0.3);
   r.metrics["chi2"] = fit.chi2;
   r.metrics["pearson"] = fit.pearson;
   r.metrics["llk"] = fit.llk;
-  if (!free_.empty()) r.metrics["free_llk"] = free_llk(r.calculated, pattern_, free_);
+  if (fit.free_llk) r.metrics["free_llk"] = *fit.free_llk;
+  r.metrics["chi2_all"] = chi2(r.calculated, pattern_);
   r.metrics["density_prior"] = start.fit->best().prior;
   if (!pattern_.truth.empty())
     r.metrics["true_error"] = align(r.object, pattern_.truth, {.threads = options_.threads}).error;

@@ -32,8 +32,8 @@ struct RefineProgress {
 };
 
 /// `stop`: a signal number when the run has to end at once; the best so far is the result then.
-/// Metrics of the result: chi2, pearson, llk over all measured voxels; free_llk over the held-out ones; true_error where
-/// the pattern has its truth; seconds, epochs, epochs_per_second, starts, best_seed.
+/// Metrics of the result: chi2, pearson, llk over the voxels of the fit; free_llk over the held-out ones (as R and free R in
+/// crystallography); chi2_all over both; true_error where the pattern has its truth; seconds, epochs, epochs_per_second, starts, best_seed.
 /// Throws Error for a pattern or options that do not fit together.
 Reconstruction refine(const Pattern& pattern, const RefineOptions& options,
                       const std::function<void(const RefineProgress&)>& progress, const std::atomic<int>& stop);

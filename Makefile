@@ -1,0 +1,33 @@
+# Thin: the CMake presets do the work. `make help` says what there is.
+.DEFAULT_GOAL := help
+.PHONY: help install-deps build test demo bench sanitize check clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
+
+install-deps: ## install what is missing (Debian and Ubuntu; elsewhere the list is printed)
+	@scripts/install-deps.sh
+
+build: install-deps ## build/release/fringe
+	@cmake --preset release $(CMAKE_ARGS)
+	@cmake --build build/release
+
+test: build ## the whole test suite
+	@ctest --preset release
+
+demo: build ## simulate a noisy crystal, retrieve it, compare, draw: everything under demo/
+	@scripts/demo.sh
+
+bench: build ## what every kernel costs, beside the machine's roofs
+	@build/release/bench/fringe_bench
+
+sanitize: install-deps ## the fast tests with address and undefined-behaviour sanitizers
+	@cmake --preset sanitize $(CMAKE_ARGS)
+	@cmake --build build/sanitize
+	@ctest --preset sanitize
+
+check: ## the rules of the tree: layers, names, no stray paths
+	@python3 scripts/check.py
+
+clean: ## remove build/ and demo/
+	rm -rf build demo
