@@ -37,7 +37,7 @@ struct FitOptions {
   /// A flat phase is a saddle point: the part of the phase that is even about the crystal's centre enters the intensities of
   /// a centrosymmetric crystal squared, so that at zero it has no gradient.
   double initial_phase = 1;
-  Index epochs = 1500;
+  Index epochs = 2000;
 };
 
 /// What all starts on one pattern share: the pattern as tensors.

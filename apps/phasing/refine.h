@@ -11,7 +11,7 @@ namespace fringe {
 struct RefineOptions {
   FitOptions fit;
   Index starts = 3;           ///< random starts, numbered from `seed`
-  double trial = 0.3;         ///< share of a run after which only the start of smallest free LLK goes on
+  double trial = 0.2;         ///< share of a run after which only the start of smallest free LLK goes on
   std::uint64_t seed = 1;
   double time_limit = 0;      ///< [s] for everything: the number of epochs is cut to fit; 0: no limit
   double free_fraction = 0.05;
