@@ -292,7 +292,7 @@ std::array<double, 3> object_extent(const RawScan& scan, const std::array<Index,
     for (int axis = 0; axis < 3; ++axis)
       extent[axis] = std::max(extent[axis], std::abs(static_cast<double>(x[axis] - cube[axis] / 2)) + 0.5);
     for_each_neighbour(cube, x[0], x[1], x[2], 1, [&](Index j) {
-      if (!seen[at(j)] && std::abs(field.data[at(j)]) > 0.005 * largest) seen[at(j)] = 1, front.push_back(j);
+      if (!seen[at(j)] && std::abs(field.data[at(j)]) > 0.01 * largest) seen[at(j)] = 1, front.push_back(j);
     });
   }
   for (int axis = 0; axis < 3; ++axis) extent[axis] /= static_cast<double>(cube[axis]);
