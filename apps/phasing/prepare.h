@@ -72,7 +72,7 @@ struct Sampling {
 };
 
 /// The largest binning that keeps the object within `share` of the array, at least 1.
-std::array<Index, 3> choose_binning(const std::array<double, 3>& extent, double share = 0.4);
+std::array<Index, 3> choose_binning(const std::array<double, 3>& extent, double share = 0.45);
 
 /// Sums photons over bins. A voxel is measured when all its raw voxels are; outside the raw array nothing is.
 Pattern resample(const RawScan& scan, const Sampling& sampling, const Geometry& raw_geometry);
