@@ -12,6 +12,10 @@ namespace fringe::autograd {
 template <class T>
 Variable<T> conv3d(const Variable<T>& x, const Variable<T>& w, const Variable<T>& b);
 
+/// 3x1x1 -> 1x3x1 -> 1x1x3 with their biases.
+template <class T>
+Variable<T> separable_conv3d(const Variable<T>& x, const SeparableWeights<Variable<T>>& weights);
+
 /// Replaces the value of x, which must not be used again: the gradient needs the result alone.
 template <class T>
 Variable<T> leaky_relu(const Variable<T>& x, T slope);
@@ -29,6 +33,8 @@ template <class T>
 Variable<T> max_pool(const Variable<T>& x);
 template <class T>
 Variable<T> upsample_nearest(const Variable<T>& x);
+template <class T>
+Variable<T> upsample_trilinear(const Variable<T>& x);
 template <class T>
 Variable<T> scaled_tanh(const Variable<T>& x, T scale);
 
@@ -53,6 +59,9 @@ Variable<T> relative_l2(const Variable<T>& p, const Tensor<T>& target, const Ten
 template <class T>
 Variable<T> pearson_loss(const Variable<T>& p, const Tensor<T>& target, const Tensor<T>& weights,
                          const PearsonLossParams& params = {});
+template <class T>
+Variable<T> poisson_loss(const Variable<T>& p, const Tensor<T>& target, const Tensor<T>& weights,
+                         const PoissonLossParams& params = {});
 template <class T>
 Variable<T> uniform_density(const Variable<T>& amplitude);
 /// log(x + offset)

@@ -11,13 +11,16 @@
 #include "kernels/pad_centred.h"
 #include "kernels/pearson_loss.h"
 #include "kernels/philox.h"
+#include "kernels/poisson_loss.h"
 #include "kernels/polar.h"
 #include "kernels/relative_l2.h"
 #include "kernels/scalars.h"
 #include "kernels/scaled_tanh.h"
+#include "kernels/separable_conv3d.h"
 #include "kernels/sgd.h"
 #include "kernels/uniform_density.h"
 #include "kernels/upsample_nearest.h"
+#include "kernels/upsample_trilinear.h"
 
 namespace fringe {
 
@@ -51,17 +54,23 @@ struct KernelTable {
   PearsonLossBackward<T>* pearson_loss_backward = nullptr;
   PhiloxFill<T>* philox_uniform = nullptr;
   PhiloxFill<T>* philox_normal = nullptr;
+  PoissonLossForward<T>* poisson_loss_forward = nullptr;
+  PoissonLossBackward<T>* poisson_loss_backward = nullptr;
   PolarForward<T>* polar_forward = nullptr;
   PolarBackward<T>* polar_backward = nullptr;
   RelativeL2Forward<T>* relative_l2_forward = nullptr;
   RelativeL2Backward<T>* relative_l2_backward = nullptr;
   ScaledTanhForward<T>* scaled_tanh_forward = nullptr;
   ScaledTanhBackward<T>* scaled_tanh_backward = nullptr;
+  SeparableConv3dForward<T>* separable_conv3d_forward = nullptr;
+  SeparableConv3dBackward<T>* separable_conv3d_backward = nullptr;
   SgdStep<T>* sgd_step = nullptr;
   UniformDensityForward<T>* uniform_density_forward = nullptr;
   UniformDensityBackward<T>* uniform_density_backward = nullptr;
   UpsampleNearestForward<T>* upsample_nearest_forward = nullptr;
   UpsampleNearestBackward<T>* upsample_nearest_backward = nullptr;
+  UpsampleTrilinearForward<T>* upsample_trilinear_forward = nullptr;
+  UpsampleTrilinearBackward<T>* upsample_trilinear_backward = nullptr;
   WeightedSumForward<T>* weighted_sum_forward = nullptr;
   WeightedSumBackward<T>* weighted_sum_backward = nullptr;
 };

@@ -11,6 +11,7 @@ void NetworkOptions::save(Checkpoint& c) const {
   c.numbers["network.batch_norm"] = batch_norm;
   c.numbers["network.separable"] = separable;
   c.numbers["network.phase_scale"] = phase_scale;
+  c.texts["network.upsampling"] = upsampling == Upsampling::nearest ? "nearest" : "trilinear";
   c.texts["network.phase_head"] = phase_head == PhaseHead::tanh ? "tanh" : "relu";
 }
 
@@ -22,6 +23,7 @@ NetworkOptions NetworkOptions::load(const Checkpoint& c) {
   o.batch_norm = c.number("network.batch_norm") != 0;
   o.separable = c.number("network.separable") != 0;
   o.phase_scale = c.number("network.phase_scale");
+  o.upsampling = c.text("network.upsampling") == "trilinear" ? Upsampling::trilinear : Upsampling::nearest;
   o.phase_head = c.text("network.phase_head") == "relu" ? PhaseHead::relu : PhaseHead::tanh;
   return o;
 }
@@ -118,13 +120,18 @@ template <class T>
 Variable<T> Network<T>::run(Tape<T>& tape, const Variable<T>& x, Block& block, Statistics statistics) {
   auto y = activate(tape, convolve(tape, x, block.conv), block.conv_norm, statistics);
   if (!block.separable) return y;
-  for (const auto& convolution : *block.separable) y = convolve(tape, y, convolution);
+  const auto& [d, h, w] = *block.separable;
+  const auto p = [&](Parameter<T>* parameter) { return tape.parameter(*parameter); };
+  y = autograd::separable_conv3d(
+      y, SeparableWeights<Variable<T>>{p(d.weight), p(d.bias), p(h.weight), p(h.bias), p(w.weight), p(w.bias)});
   return activate(tape, y, block.separable_norm, statistics);
 }
 
 template <class T>
 Variable<T> Network<T>::run(Tape<T>& tape, Variable<T> x, Decoder& decoder, Statistics statistics) {
-  for (auto& block : decoder.blocks) x = run(tape, autograd::upsample_nearest(x), block, statistics);
+  const bool nearest = options_.upsampling == Upsampling::nearest;
+  for (auto& block : decoder.blocks)
+    x = run(tape, nearest ? autograd::upsample_nearest(x) : autograd::upsample_trilinear(x), block, statistics);
   return convolve(tape, x, decoder.head);
 }
 

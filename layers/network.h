@@ -2,7 +2,7 @@
 // amplitude and phase of the crystal that made it.
 //
 //   encoder block i    conv_block (w 2^i channels), separable_block, max_pool           for i = 0 .. levels-1
-//   decoder block j    upsample_nearest, conv_block (w 2^(levels-2-j) channels), separable_block,  j = 0 .. levels-2
+//   decoder block j    upsampling by 2, conv_block (w 2^(levels-2-j) channels), separable_block,  j = 0 .. levels-2
 //   heads              3x3x3 convolution to one channel: ReLU for the amplitude; scale * tanh, or ReLU, for the phase
 //
 // where conv_block is a 3x3x3 convolution -> LeakyReLU -> BatchNorm and separable_block 3x1x1 -> 1x3x1 -> 1x1x3
@@ -25,12 +25,15 @@ enum class PhaseHead {
   relu,  ///< as in the paper: phases >= 0
 };
 
+enum class Upsampling { nearest, trilinear };
+
 struct NetworkOptions {
   Index levels = 4;        ///< poolings; the input's extent must be a multiple of 2^levels
   Index width = 8;         ///< channels of the first block, doubled at every level
   double slope = 0.01;     ///< of LeakyReLU
   bool batch_norm = true;
   bool separable = true;   ///< the second half of every block
+  Upsampling upsampling = Upsampling::nearest;
   PhaseHead phase_head = PhaseHead::tanh;
   double phase_scale = std::numbers::pi;  ///< [rad]
 

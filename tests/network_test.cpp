@@ -87,8 +87,11 @@ TEST_SUITE("network") {
 
   TEST_CASE("gradient: of every kind of parameter against central differences in double") {
     Context<double> context(reference::table<double>());
-    for (const PhaseHead head : {PhaseHead::tanh, PhaseHead::relu}) {
-      Network<double> network(context, {.levels = 2, .width = 2, .phase_head = head}, 5);
+    for (const NetworkOptions& options :
+         {NetworkOptions{.levels = 2, .width = 2}, NetworkOptions{.levels = 2, .width = 2, .phase_head = PhaseHead::relu},
+          NetworkOptions{.levels = 2, .width = 2, .upsampling = Upsampling::trilinear},
+          NetworkOptions{.levels = 2, .width = 2, .batch_norm = false, .separable = false}}) {
+      Network<double> network(context, options, 5);
       const auto input = random_tensor(context, {2, 8, 8, 8, 1}, 4), measured = random_tensor(context, {2, 8, 8, 8, 1}, 5, true);
       const auto evaluate = [&](bool differentiate) {
         Tape<double> tape(context);
