@@ -54,6 +54,7 @@ void apply_paper(Options& o) {
   if (!o.given("--width")) f.network.width = 32;
   if (!o.given("--schedule")) f.schedule = {.schedule = Schedule::alternating, .rate = f.schedule.rate};
   if (!o.given("--seeds")) o.refine.starts = 1;
+  o.refine.polish = false;
 }
 
 std::map<std::string, std::string> configuration(const RefineOptions& o) {
@@ -78,6 +79,8 @@ std::map<std::string, std::string> configuration(const RefineOptions& o) {
           {"free_fraction", number(o.free_fraction)},
           {"time_limit", number(o.time_limit)},
           {"threads", number(o.threads)},
+          {"upsampling", f.network.upsampling == Upsampling::nearest ? "nearest" : "trilinear"},
+          {"polish", o.polish ? "yes" : "no"},
           {"model", o.model}};
 }
 
@@ -147,6 +150,10 @@ int refine(Options& o, const Common& common) {
     fmt::print("chi2        {:.4e}\nr           {:.6f}\nllk         {:.4g}\n", m.at("chi2"), m.at("pearson"), m.at("llk"));
     if (m.contains("free_llk")) fmt::print("free llk    {:.4g}\n", m.at("free_llk"));
     if (m.contains("true_error")) fmt::print("true error  {:.4f}\n", m.at("true_error"));
+    if (m.contains("polish_steps") && m.at("polish_steps") == 0)
+      fmt::print("polish      left as the network drew it: the free LLK got no better\n");
+    else if (m.contains("polish_steps"))
+      fmt::print("polish      {:.0f} steps\n", m.at("polish_steps"));
     fmt::print("{:.0f} epochs in {}, best of {} starts: seed {:.0f}\nwritten     {}\n", m.at("epochs"),
                duration(m.at("seconds")), o.refine.starts, m.at("best_seed"), fmt::join(o.outputs, ", "));
   }
@@ -188,13 +195,16 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
   const auto add = [&](auto name, auto& value, const std::string& text) {
     return c->add_option(name, value, text)->capture_default_str()->group(expert);
   };
+  const auto off = [&](auto name, bool& value, const std::string& text) {
+    c->add_flag_callback(name, [&value] { value = false; }, text)->group(expert);
+  };
   add("--rate", f.schedule.rate, "learning rate")->check(CLI::PositiveNumber);
   c->add_option("--schedule", f.schedule.schedule, "of the learning rate: constant, cosine, step, alternating")
       ->transform(CLI::CheckedTransformer(std::map<std::string, Schedule>{{"constant", Schedule::constant},
                                                                         {"cosine", Schedule::cosine},
                                                                         {"step", Schedule::step},
                                                                         {"alternating", Schedule::alternating}}))
-      ->default_str(name(f.schedule.schedule))
+      ->option_text("NAME=" + name(f.schedule.schedule))
       ->group(expert);
   add("--density-prior", f.prior.weight, "weight of the uniform-density prior, 0 for none")->check(CLI::NonNegativeNumber);
   add("--initial-phase", f.initial_phase, "random smooth phase every start begins with, root mean square [rad]")
@@ -206,9 +216,15 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
       ->check(CLI::Range(1, 8))
       ->group(expert);
   add("--slope", f.network.slope, "of LeakyReLU")->check(CLI::Range(0.0, 0.99));
-  c->add_flag("!--no-batch-norm", f.network.batch_norm, "leave BatchNorm out")->group(expert);
-  c->add_flag("!--no-separable", f.network.separable, "leave the separable half of every block out")->group(expert);
-  c->add_flag("!--no-plateau", r.stop_on_plateau, "do not stop when the fit no longer gets better")->group(expert);
+  off("--no-batch-norm", f.network.batch_norm, "leave BatchNorm out");
+  off("--no-separable", f.network.separable, "leave the separable half of every block out");
+  c->add_option("--upsampling", f.network.upsampling, "of the decoders: nearest, trilinear")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, Upsampling>{{"nearest", Upsampling::nearest}, {"trilinear", Upsampling::trilinear}}))
+      ->option_text("NAME=nearest")
+      ->group(expert);
+  off("--no-polish", r.polish, "leave out the final fit of the single voxels");
+  off("--no-plateau", r.stop_on_plateau, "do not stop when the fit no longer gets better");
   add_common_options(*c, common);
   c->callback([o, &common, &action] {
     if (!o->time.empty()) o->refine.time_limit = parse_duration(o->time);

@@ -61,11 +61,12 @@ std::string fingerprint(const Pattern& pattern, const RefineOptions& o) {
   const auto& e = pattern.intensity.extent;
   const auto& f = o.fit;
   return fmt::format("{}x{}x{} {:.17g} seed {} starts {} trial {} free {} width {} levels {} slope {} {} {} {} rate {} {} "
-                     "prior {} {} {} {} {} initial {} loss {} input {}",
+                     "prior {} {} {} {} {} initial {} loss {} input {} upsampling {}",
                      e[0], e[1], e[2], sum, o.seed, o.starts, o.trial, o.free_fraction, f.network.width, f.network.levels,
                      f.network.slope, f.network.batch_norm, f.network.separable, static_cast<int>(f.network.phase_head),
                      f.schedule.rate, name(f.schedule.schedule), f.prior.weight, f.prior.on, f.prior.full, f.prior.fade,
-                     f.prior.off, f.initial_phase, static_cast<int>(f.loss), static_cast<int>(f.input));
+                     f.prior.off, f.initial_phase, static_cast<int>(f.loss), static_cast<int>(f.input),
+                     static_cast<int>(f.network.upsampling));
 }
 
 /// Whether the fit has stopped getting better: less than half a per cent of chi^2 in the last fifth of the run.
@@ -101,7 +102,7 @@ class Refinement {
   double score(const Start& start) const;
   void save_checkpoint() const;
   void load_checkpoint();
-  Reconstruction result(const Start& start) const;
+  Reconstruction result(const Start& start, const std::atomic<int>& stop);
   Index trial_epochs() const {
     return options_.starts == 1 ? epochs_ : std::max<Index>(1, std::lround(options_.trial * static_cast<double>(epochs_)));
   }
@@ -138,7 +139,7 @@ void Refinement::fit_epochs_to_time(Start& start) {
   start.fit->step();
   const auto begin = Clock::now();
   for (int i = 0; i < 3; ++i) start.fit->step();
-  const double affordable = (options_.time_limit - since(started_)) / (since(begin) / 3) * 0.97;
+  const double affordable = (options_.time_limit - since(started_)) / (since(begin) / 3) * (options_.polish ? 0.93 : 0.97);
   const double shares = options_.starts == 1 ? 1 : 1 + static_cast<double>(options_.starts - 1) * options_.trial;
   epochs_ = std::clamp<Index>(static_cast<Index>(affordable / shares), 1, options_.fit.epochs);
 }
@@ -205,7 +206,7 @@ Reconstruction Refinement::run(const std::function<void(const RefineProgress&)>&
     winner.fit->network().save(c);
     c.save(options_.save_model);
   }
-  return result(winner);
+  return result(winner, stop);
 }
 
 void Refinement::save_checkpoint() const {
@@ -244,10 +245,17 @@ void Refinement::load_checkpoint() {
   if (current_ >= options_.starts && running_.fit) best_ = std::move(running_);
 }
 
-Reconstruction Refinement::result(const Start& start) const {
+Reconstruction Refinement::result(const Start& start, const std::atomic<int>& stop) {
   Reconstruction r;
   r.pattern = pattern_;
   r.object = start.fit->best_object();
+  if (options_.polish) {
+    PolishOptions polishing = options_.polishing;
+    if (options_.time_limit > 0) polishing.time_limit = options_.time_limit - since(started_);
+    auto polished = polish(context_, problem_, r.object, polishing, stop);
+    r.object = std::move(polished.object);
+    r.metrics["polish_steps"] = static_cast<double>(polished.steps);
+  }
   centre_object(r.object);
   // Densities such that |F|^2 is in photons.
   r.calculated = converted<float>(diffract(r.object, pattern_.intensity.extent, options_.threads));

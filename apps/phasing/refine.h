@@ -5,6 +5,7 @@
 #include <string>
 
 #include "apps/phasing/network_fit.h"
+#include "apps/phasing/polish.h"
 
 namespace fringe {
 
@@ -16,6 +17,8 @@ struct RefineOptions {
   double time_limit = 0;      ///< [s] for everything: the number of epochs is cut to fit; 0: no limit
   double free_fraction = 0.05;
   bool stop_on_plateau = true;
+  bool polish = true;         ///< of the finished run (polish.h); needs held-out voxels
+  PolishOptions polishing;
   int threads = 1;
   std::string model;          ///< checkpoint of trained weights to start from; empty: random ones
   std::string checkpoint;     ///< file written every `checkpoint_interval` seconds and at the end; empty: none
@@ -33,7 +36,7 @@ struct RefineProgress {
 
 /// `stop`: a signal number when the run has to end at once; the best so far is the result then.
 /// Metrics of the result: chi2, pearson, llk over the voxels of the fit; free_llk over the held-out ones (as R and free R in
-/// crystallography); chi2_all over both; true_error where the pattern has its truth; seconds, epochs, epochs_per_second, starts, best_seed.
+/// crystallography); chi2_all over both; true_error where the pattern has its truth; seconds, epochs, epochs_per_second, starts, best_seed, polish_steps.
 /// Throws Error for a pattern or options that do not fit together.
 Reconstruction refine(const Pattern& pattern, const RefineOptions& options,
                       const std::function<void(const RefineProgress&)>& progress, const std::atomic<int>& stop);
