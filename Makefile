@@ -19,7 +19,7 @@ demo: build ## simulate a noisy crystal, retrieve it, compare, draw: everything 
 	@scripts/demo.sh
 
 bench: build ## what every kernel costs, beside the machine's roofs
-	@build/release/bench/fringe_bench
+	@build/release/fringe bench
 
 sanitize: install-deps ## the fast tests with address and undefined-behaviour sanitizers
 	@cmake --preset sanitize $(CMAKE_ARGS)

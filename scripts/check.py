@@ -2,7 +2,8 @@
 """The rules of the tree that a compiler does not check. Prints one sentence for each break; exits 1 if there is one.
 
 1. Layers point one way: kernels <- engine <- autograd <- layers <- apps.
-2. Every operation has its stem everywhere: kernels/<op>.h, reference/<op>.cpp, cpu/<op>.cpp, tests/<op>_test.cpp.
+2. Every operation has its stem everywhere: kernels/<op>.h, reference/<op>.cpp, cpu/<op>.cpp, tests/<op>_test.cpp,
+   bench/<op>_bench.cpp.
 3. CUDA stays under kernels/cuda and kernels/cudnn.
 4. No path of somebody's machine, no trailing white space, a newline at the end of every file.
 """
@@ -45,7 +46,7 @@ for header in (root / "kernels").glob("*.h"):
     stem = header.stem
     if stem in not_operations:
         continue
-    for needed in (f"kernels/reference/{stem}.cpp", f"kernels/cpu/{stem}.cpp", f"tests/{stem}_test.cpp"):
+    for needed in (f"kernels/reference/{stem}.cpp", f"kernels/cpu/{stem}.cpp", f"tests/{stem}_test.cpp", f"bench/{stem}_bench.cpp"):
         if not (root / needed).exists():
             problems.append(f"kernels/{stem}.h has no {needed}")
 

@@ -32,6 +32,9 @@ int run(int argc, char** argv);
 
 // Each subcommand adds itself; `action` is set to what has to run after parsing and returns the exit code.
 using Action = std::function<int()>;
+#ifdef FRINGE_HAS_BENCH
+void add_bench(CLI::App& app, Common& common, Action& action);
+#endif
 void add_compare(CLI::App& app, Common& common, Action& action);
 void add_info(CLI::App& app, Common& common, Action& action);
 void add_prepare(CLI::App& app, Common& common, Action& action);

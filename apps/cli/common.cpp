@@ -49,6 +49,9 @@ int run(int argc, char** argv) {
   add_show(app, common, action);
   add_compare(app, common, action);
   add_info(app, common, action);
+#ifdef FRINGE_HAS_BENCH
+  add_bench(app, common, action);
+#endif
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

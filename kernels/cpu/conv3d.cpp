@@ -20,6 +20,8 @@
 // (the lines above must come first: Highway compiles the rest of this file once per instruction set)
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
 #include "hwy/highway.h"
 #include "kernels/conv3d.h"
@@ -135,6 +137,8 @@ inline int row_taps(const ConvShape& s, const InputRows& rows, Index d, Index h,
   return count;
 }
 
+#define FRINGE_INLINE_LAMBDA __attribute__((always_inline))
+
 inline Index round_up(Index a, Index b) { return (a + b - 1) / b * b; }
 
 }  // namespace fringe::cpu
@@ -153,59 +157,68 @@ constexpr int accumulators = 16;
 
 // ---- forward -------------------------------------------------------------------------------------------------------
 
+/// f(0), f(1), ... f(N-1) with the number as a constant. Loops over an array of vectors, even unrolled ones, make GCC keep
+/// the array in memory and store it at every step (measured: 38 instead of 75 % of the matrix-product roof).
+template <int N, class F>
+HWY_INLINE void unrolled(const F& f) {
+  [&]<int... I>(std::integer_sequence<int, I...>) HWY_ATTR FRINGE_INLINE_LAMBDA {
+    (f(std::integral_constant<int, I>{}), ...);
+  }(std::make_integer_sequence<int, N>{});
+}
+
 /// y[v][0 .. vectors) for `Voxels` consecutive voxels. weights: [row tap][run][Vectors * lanes], aligned by packing.
-template <int Voxels, int Vectors, class D>
-HWY_INLINE void forward_block(D d, const RowTap* taps, int tap_count, Index ci, Index run, Index voxel,
+/// Ci: the number of input channels when it is known at compile time (then inputs are read at constant offsets), else 0.
+template <int Voxels, int Vectors, int Ci, class D>
+HWY_INLINE void forward_block(D d, const RowTap* taps, int tap_count, Index dynamic_ci, Index run, Index voxel,
                               const float* HWY_RESTRICT weights, const float* HWY_RESTRICT bias, float* HWY_RESTRICT y,
                               Index co, Index valid) {
   using V = hn::Vec<D>;
   constexpr Index lanes = hn::MaxLanes(D());
+  const Index ci = Ci > 0 ? Ci : dynamic_ci;
   V sum[Voxels][Vectors];
-#pragma GCC unroll 16
-  for (int v = 0; v < Voxels; ++v)
-#pragma GCC unroll 4
-    for (int c = 0; c < Vectors; ++c) sum[v][c] = hn::Load(d, bias + c * lanes);
+  unrolled<Voxels>([&](auto v) HWY_ATTR FRINGE_INLINE_LAMBDA {
+    unrolled<Vectors>([&](auto c) HWY_ATTR FRINGE_INLINE_LAMBDA { sum[v][c] = hn::Load(d, bias + c * lanes); });
+  });
   for (int t = 0; t < tap_count; ++t) {
     const float* HWY_RESTRICT x = taps[t].row + voxel * ci;
     const float* HWY_RESTRICT w = weights + taps[t].tap * run * Vectors * lanes;
-    for (Index k = 0; k < run; ++k) {
+    for (const float* end = x + run; x != end; ++x, w += Vectors * lanes) {
       V wk[Vectors];
-#pragma GCC unroll 4
-      for (int c = 0; c < Vectors; ++c) wk[c] = hn::Load(d, w + (k * Vectors + c) * lanes);
-#pragma GCC unroll 16
-      for (int v = 0; v < Voxels; ++v) {
-        const V xv = hn::Set(d, x[v * ci + k]);
-#pragma GCC unroll 4
-        for (int c = 0; c < Vectors; ++c) sum[v][c] = hn::MulAdd(xv, wk[c], sum[v][c]);
-      }
+      unrolled<Vectors>([&](auto c) HWY_ATTR FRINGE_INLINE_LAMBDA { wk[c] = hn::Load(d, w + c * lanes); });
+      unrolled<Voxels>([&](auto v) HWY_ATTR FRINGE_INLINE_LAMBDA {
+        const V xv = hn::Set(d, x[v * ci]);
+        unrolled<Vectors>([&](auto c) HWY_ATTR FRINGE_INLINE_LAMBDA { sum[v][c] = hn::MulAdd(xv, wk[c], sum[v][c]); });
+      });
     }
   }
   if (valid == Vectors * lanes) {
-#pragma GCC unroll 16
-    for (int v = 0; v < Voxels; ++v)
-#pragma GCC unroll 4
-      for (int c = 0; c < Vectors; ++c) hn::StoreU(sum[v][c], d, y + v * co + c * lanes);
+    unrolled<Voxels>([&](auto v) HWY_ATTR FRINGE_INLINE_LAMBDA {
+      unrolled<Vectors>(
+          [&](auto c) HWY_ATTR FRINGE_INLINE_LAMBDA { hn::StoreU(sum[v][c], d, y + v * co + c * lanes); });
+    });
   } else {
-    for (int v = 0; v < Voxels; ++v)
-      for (int c = 0; c < Vectors; ++c)
+    unrolled<Voxels>([&](auto v) HWY_ATTR FRINGE_INLINE_LAMBDA {
+      unrolled<Vectors>([&](auto c) HWY_ATTR FRINGE_INLINE_LAMBDA {
         if (const Index left = valid - c * lanes; left > 0)
           hn::BlendedStore(sum[v][c], hn::FirstN(d, static_cast<size_t>(std::min(left, lanes))), d,
                            y + v * co + c * lanes);
+      });
+    });
   }
 }
 
-template <int Vectors, class D>
+template <int Vectors, int Ci, class D>
 HWY_INLINE void forward_row(D d, const ConvShape& s, const RowTap* taps, int tap_count, const float* weights,
                             const float* bias, float* y, Index valid) {
   constexpr int M = accumulators / Vectors;
   Index v = 0;
   for (; v + M <= s.w; v += M)
-    forward_block<M, Vectors>(d, taps, tap_count, s.ci, s.run(), v, weights, bias, y + v * s.co, s.co, valid);
+    forward_block<M, Vectors, Ci>(d, taps, tap_count, s.ci, s.run(), v, weights, bias, y + v * s.co, s.co, valid);
   if constexpr (M > 4)
     for (; v + 4 <= s.w; v += 4)
-      forward_block<4, Vectors>(d, taps, tap_count, s.ci, s.run(), v, weights, bias, y + v * s.co, s.co, valid);
+      forward_block<4, Vectors, Ci>(d, taps, tap_count, s.ci, s.run(), v, weights, bias, y + v * s.co, s.co, valid);
   for (; v < s.w; ++v)
-    forward_block<1, Vectors>(d, taps, tap_count, s.ci, s.run(), v, weights, bias, y + v * s.co, s.co, valid);
+    forward_block<1, Vectors, Ci>(d, taps, tap_count, s.ci, s.run(), v, weights, bias, y + v * s.co, s.co, valid);
 }
 
 template <int Vectors, class D>
@@ -229,8 +242,8 @@ void pack_weights(D, Stream& stream, const ConvShape& s, WeightSource source, fl
   });
 }
 
-template <int Vectors, class D>
-void forward_planes(D d, Stream& stream, const ConvShape& s, const float* x, WeightSource source, const float* bias,
+template <int Vectors, int Ci, class D>
+void forward_planes_of(D d, Stream& stream, const ConvShape& s, const float* x, WeightSource source, const float* bias,
                     float* y) {
   constexpr Index block = Vectors * static_cast<Index>(hn::MaxLanes(D()));
   const Index blocks = (s.co + block - 1) / block;
@@ -251,12 +264,26 @@ void forward_planes(D d, Stream& stream, const ConvShape& s, const float* x, Wei
       for (Index b = 0; b < blocks; ++b)
         for (Index h = run.h0; h < run.h1; ++h) {
           const int count = row_taps(s, rows, plane, h, taps);
-          forward_row<Vectors>(d, s, taps, count, packed + b * s.taps() * block, packed_bias + b * block,
+          forward_row<Vectors, Ci>(d, s, taps, count, packed + b * s.taps() * block, packed_bias + b * block,
                                y + ((run.n * s.d + plane) * s.h + h) * s.w * s.co + b * block,
                                std::min(block, s.co - b * block));
         }
     }
   });
+}
+
+/// The widths of networks get kernels of their own.
+template <int Vectors, class D>
+void forward_planes(D d, Stream& stream, const ConvShape& s, const float* x, WeightSource source, const float* bias,
+                    float* y) {
+  switch (s.ci) {
+    case 8: return forward_planes_of<Vectors, 8>(d, stream, s, x, source, bias, y);
+    case 16: return forward_planes_of<Vectors, 16>(d, stream, s, x, source, bias, y);
+    case 32: return forward_planes_of<Vectors, 32>(d, stream, s, x, source, bias, y);
+    case 64: return forward_planes_of<Vectors, 64>(d, stream, s, x, source, bias, y);
+    case 128: return forward_planes_of<Vectors, 128>(d, stream, s, x, source, bias, y);
+    default: return forward_planes_of<Vectors, 0>(d, stream, s, x, source, bias, y);
+  }
 }
 
 // One output channel: lanes run over the Kw*Ci inputs of an output voxel.
@@ -266,22 +293,24 @@ HWY_INLINE void dot_block(D d, const RowTap* taps, int tap_count, Index ci, Inde
   using V = hn::Vec<D>;
   constexpr Index lanes = hn::MaxLanes(D());
   V sum[Voxels];
-#pragma GCC unroll 8
-  for (int v = 0; v < Voxels; ++v) sum[v] = hn::Zero(d);
   float rest[Voxels] = {};
+  unrolled<Voxels>([&](auto v) HWY_ATTR FRINGE_INLINE_LAMBDA { sum[v] = hn::Zero(d); });
   for (int t = 0; t < tap_count; ++t) {
     const float* HWY_RESTRICT x = taps[t].row + voxel * ci;
     const float* HWY_RESTRICT wt = w + taps[t].tap * run;
     Index k = 0;
     for (; k + lanes <= run; k += lanes) {
       const V wk = hn::LoadU(d, wt + k);
-#pragma GCC unroll 8
-      for (int v = 0; v < Voxels; ++v) sum[v] = hn::MulAdd(hn::LoadU(d, x + v * ci + k), wk, sum[v]);
+      unrolled<Voxels>([&](auto v) HWY_ATTR FRINGE_INLINE_LAMBDA {
+        sum[v] = hn::MulAdd(hn::LoadU(d, x + v * ci + k), wk, sum[v]);
+      });
     }
     for (; k < run; ++k)
       for (int v = 0; v < Voxels; ++v) rest[v] += x[v * ci + k] * wt[k];
   }
-  for (int v = 0; v < Voxels; ++v) y[v] = bias + rest[v] + hn::GetLane(hn::SumOfLanes(d, sum[v]));
+  unrolled<Voxels>([&](auto v) HWY_ATTR FRINGE_INLINE_LAMBDA {
+    y[v] = bias + rest[v] + hn::GetLane(hn::SumOfLanes(d, sum[v]));
+  });
 }
 
 template <class D>
@@ -323,35 +352,37 @@ HWY_INLINE void weights_block(D d, const RowTap* rows, const float* const* dys, 
   using V = hn::Vec<D>;
   constexpr Index lanes = hn::MaxLanes(D());
   V sum[Taps][Vectors];
-#pragma GCC unroll 24
-  for (int k = 0; k < Taps; ++k)
-#pragma GCC unroll 2
-    for (int c = 0; c < Vectors; ++c) sum[k][c] = hn::Zero(d);
+  unrolled<Taps>([&](auto k) HWY_ATTR FRINGE_INLINE_LAMBDA {
+    unrolled<Vectors>([&](auto c) HWY_ATTR FRINGE_INLINE_LAMBDA { sum[k][c] = hn::Zero(d); });
+  });
   const bool whole = valid == Vectors * lanes;
+  const auto add_voxel = [&](const float* HWY_RESTRICT x, const V* g) HWY_ATTR FRINGE_INLINE_LAMBDA {
+    unrolled<Taps>([&](auto k) HWY_ATTR FRINGE_INLINE_LAMBDA {
+      const V xk = hn::Set(d, x[k]);
+      unrolled<Vectors>([&](auto c) HWY_ATTR FRINGE_INLINE_LAMBDA { sum[k][c] = hn::MulAdd(xk, g[c], sum[k][c]); });
+    });
+  };
   for (int r = 0; r < count; ++r) {
     const float* HWY_RESTRICT x = rows[r].row + k0;
     const float* HWY_RESTRICT dy = dys[r];
-    for (Index v = 0; v < w; ++v, x += ci, dy += co) {
-      V g[Vectors];
-      if (whole) [[likely]] {
-#pragma GCC unroll 2
-        for (int c = 0; c < Vectors; ++c) g[c] = hn::LoadU(d, dy + c * lanes);
-      } else {
-        for (int c = 0; c < Vectors; ++c) {
+    V g[Vectors];
+    if (whole) {
+      for (Index v = 0; v < w; ++v, x += ci, dy += co) {
+        unrolled<Vectors>([&](auto c) HWY_ATTR FRINGE_INLINE_LAMBDA { g[c] = hn::LoadU(d, dy + c * lanes); });
+        add_voxel(x, g);
+      }
+    } else {
+      for (Index v = 0; v < w; ++v, x += ci, dy += co) {
+        unrolled<Vectors>([&](auto c) HWY_ATTR FRINGE_INLINE_LAMBDA {
           const Index left = std::clamp<Index>(valid - c * lanes, 0, lanes);
           g[c] = hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(left)), d, dy + c * lanes);
-        }
-      }
-#pragma GCC unroll 24
-      for (int k = 0; k < Taps; ++k) {
-        const V xk = hn::Set(d, x[k]);
-#pragma GCC unroll 2
-        for (int c = 0; c < Vectors; ++c) sum[k][c] = hn::MulAdd(xk, g[c], sum[k][c]);
+        });
+        add_voxel(x, g);
       }
     }
   }
-  for (int k = 0; k < Taps; ++k)
-    for (int c = 0; c < Vectors; ++c) {
+  unrolled<Taps>([&](auto k) HWY_ATTR FRINGE_INLINE_LAMBDA {
+    unrolled<Vectors>([&](auto c) HWY_ATTR FRINGE_INLINE_LAMBDA {
       float* out = dw + (k0 + k) * co + c * lanes;
       if (whole) {
         hn::StoreU(hn::Add(hn::LoadU(d, out), sum[k][c]), d, out);
@@ -359,7 +390,8 @@ HWY_INLINE void weights_block(D d, const RowTap* rows, const float* const* dys, 
         const auto mask = hn::FirstN(d, static_cast<size_t>(left));
         hn::BlendedStore(hn::Add(hn::MaskedLoad(mask, d, out), sum[k][c]), mask, d, out);
       }
-    }
+    });
+  });
 }
 
 /// Runs over all taps k < run of one (kd, kh) in register blocks.

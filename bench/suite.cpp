@@ -1,0 +1,30 @@
+#include "bench/suite.h"
+
+namespace fringe::bench {
+
+void run_all(Bench& bench, const std::vector<NetworkCase>& networks) {
+  bench_adam(bench);
+  bench_add(bench);
+  bench_batch_norm(bench);
+  bench_conv3d(bench);
+  bench_fft3d(bench);
+  bench_leaky_relu(bench);
+  bench_max_pool(bench);
+  bench_modulus(bench);
+  bench_pad_centred(bench);
+  bench_pearson_loss(bench);
+  bench_philox(bench);
+  bench_poisson_loss(bench);
+  bench_polar(bench);
+  bench_relative_l2(bench);
+  bench_scalars(bench);
+  bench_scaled_tanh(bench);
+  bench_separable_conv3d(bench);
+  bench_sgd(bench);
+  bench_uniform_density(bench);
+  bench_upsample_nearest(bench);
+  bench_upsample_trilinear(bench);
+  for (const auto& network : networks) bench_network(bench, network);
+}
+
+}  // namespace fringe::bench
