@@ -61,10 +61,10 @@ class Tape {
   /// The same with a gradient that is there already: the first one is taken as it is, without a copy.
   void accumulate(const Variable<T>& v, Tensor<T> dv);
 
-  /// Runs the kernel in `slot` on this tape's stream: launch(&KernelTable<T>::add, "add", a, b, y).
+  /// Runs the kernel in `slot`: launch(&KernelTable<T>::add, "add", a, b, y).
   template <class F, class... Args>
   void launch(F* KernelTable<T>::* slot, const char* name, Args&&... args) {
-    kernel(context_.kernels, slot, name)(context_.stream, std::forward<Args>(args)...);
+    context_.launch(slot, name, std::forward<Args>(args)...);
   }
 
   /// Differentiates the scalar (or, for a sum over samples, vector) `loss`: dloss = 1.

@@ -73,6 +73,7 @@ struct BenchOptions {
   std::string filter;     ///< operations whose name contains it; empty: all
   double seconds = 0.3;   ///< at least this long per case
   bool quiet = false;
+  bool profile = false;   ///< of the training steps, by kernel
 };
 
 class Bench {

@@ -98,7 +98,7 @@ void bench_network(Bench& bench, const NetworkCase& c) {
   if (bench.wanted("training_step")) {
     Optimizer<float> optimizer(context, network.parameters());
     Tape<float> tape(context);
-    bench.time("training_step", shape, step, 0, [&] {
+    const auto run = [&] {
       const auto out = network.forward(tape, tape.constant(input));
       const auto f = diffract(out.amplitude, out.phase, frame);
       const auto loss = autograd::weighted_sum<float>(
@@ -107,7 +107,16 @@ void bench_network(Bench& bench, const NetworkCase& c) {
       tape.backward(loss);
       optimizer.step({Method::adam, 1e-4});
       tape.clear();
-    });
+    };
+    bench.time("training_step", shape, step, 0, run);
+    if (bench.options().profile) {
+      Profile profile;
+      context.profile = &profile;
+      constexpr int steps = 20;
+      for (int i = 0; i < steps; ++i) run();
+      context.profile = nullptr;
+      bench.note(profile.table(profile.elapsed(), steps));
+    }
     bench.note(fmt::format("{:<34} {:<26} peak memory {:.1f} MB, of it scratch {:.1f} MB", "", shape,
                            static_cast<double>(context.pool->peak_bytes() + context.stream.scratch_bytes()) / 1e6,
                            static_cast<double>(context.stream.scratch_bytes()) / 1e6));

@@ -18,13 +18,12 @@ void Optimizer<T>::step(const StepPlan& plan) {
     AdamParams params;
     params.rate = plan.rate;
     params.step = ++adam_steps_;
-    kernel(context_.kernels, &KernelTable<T>::adam_step, "adam_step")(context_.stream, params, slots);
+    context_.launch(&KernelTable<T>::adam_step, "adam_step", params, slots);
   } else {
     std::vector<SgdSlot<T>> slots;
     for (std::size_t i = 0; i < parameters_.size(); ++i)
       slots.push_back({parameters_[i]->value.view(), parameters_[i]->grad.read(), momentum_[i].view()});
-    kernel(context_.kernels, &KernelTable<T>::sgd_step, "sgd_step")(
-        context_.stream, SgdParams{.rate = plan.rate, .momentum = sgd_momentum}, slots);
+    context_.launch(&KernelTable<T>::sgd_step, "sgd_step", SgdParams{.rate = plan.rate, .momentum = sgd_momentum}, slots);
   }
 }
 

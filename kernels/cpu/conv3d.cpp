@@ -403,6 +403,8 @@ HWY_INLINE void weights_run(D d, const RowTap* rows, const float* const* dys, in
   Index k = 0;
   for (; k + Large <= run; k += Large)
     weights_block<Large, Vectors>(d, rows, dys, count, s.w, s.ci, s.co, k, dw, valid);
+  if constexpr (Large > 16)
+    for (; k + 16 <= run; k += 16) weights_block<16, Vectors>(d, rows, dys, count, s.w, s.ci, s.co, k, dw, valid);
   for (; k + 8 <= run; k += 8) weights_block<8, Vectors>(d, rows, dys, count, s.w, s.ci, s.co, k, dw, valid);
   for (; k + 3 <= run; k += 3) weights_block<3, Vectors>(d, rows, dys, count, s.w, s.ci, s.co, k, dw, valid);
   for (; k < run; ++k) weights_block<1, Vectors>(d, rows, dys, count, s.w, s.ci, s.co, k, dw, valid);

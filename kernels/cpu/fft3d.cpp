@@ -1,6 +1,7 @@
 // Strategy: FFTW, cut into planes by hand so that results do not depend on the number of threads: each (H, W) plane is
 // multiplied by the centring sign and transformed while in cache; then lines along D, one h at a time, with the second
-// sign. FFTW_ESTIMATE plans: measured ones differ from run to run, and so would the last bits of the results.
+// sign. FFTW_ESTIMATE plans: measured ones differ from run to run, and so would the last bits of the results; FFTW_UNALIGNED,
+// as plans for aligned arrays round differently.
 // Plans are made once for each extent and kept for the life of the program.
 #include "kernels/fft3d.h"
 
@@ -21,13 +22,13 @@ struct Plans {
 };
 
 /// FFTW's planner is not thread safe, its execution is.
-const Plans& plans(const Shape& s, int sign, bool aligned) {
+const Plans& plans(const Shape& s, int sign) {
   static std::mutex mutex;
-  static std::map<std::tuple<Index, Index, Index, int, bool>, Plans> cache;
+  static std::map<std::tuple<Index, Index, Index, int>, Plans> cache;
   const std::lock_guard lock(mutex);
-  auto& entry = cache[{s.d, s.h, s.w, sign, aligned}];
+  auto& entry = cache[{s.d, s.h, s.w, sign}];
   if (entry.plane == nullptr) {
-    const unsigned flags = FFTW_ESTIMATE | (aligned ? 0U : FFTW_UNALIGNED);
+    constexpr unsigned flags = FFTW_ESTIMATE | FFTW_UNALIGNED;
     const auto d = static_cast<int>(s.d), h = static_cast<int>(s.h), w = static_cast<int>(s.w);
     auto* memory = fftwf_alloc_complex(static_cast<std::size_t>(s.voxels()));
     entry.plane = fftwf_plan_dft_2d(h, w, memory, memory, sign, flags);
@@ -40,8 +41,7 @@ const Plans& plans(const Shape& s, int sign, bool aligned) {
 void transform(Stream& stream, ConstView<float> x, View<float> y, int direction) {
   fft3d::require_shapes(x.shape, y.shape);
   const Shape s = x.shape;
-  const bool aligned = reinterpret_cast<std::uintptr_t>(y.data) % 64 == 0 && s.w % 8 == 0;
-  const Plans& plan = plans(s, direction, aligned);
+  const Plans& plan = plans(s, direction);
   auto* field = reinterpret_cast<fftwf_complex*>(y.data);
   parallel_tasks(stream, s.n * s.d, [&](Index task) {
     const Index begin = task * s.h * s.w;
