@@ -29,6 +29,14 @@ template <class T>
 Variable<T> batch_norm_eval(const Variable<T>& x, const Variable<T>& gamma, const Variable<T>& beta,
                             const Buffer<T>& running_mean, const Buffer<T>& running_var);
 
+/// batch_norm of leaky_relu, in fewer passes over memory. Replaces the value of x, which must not be used again.
+template <class T>
+Variable<T> leaky_batch_norm(const Variable<T>& x, T slope, const Variable<T>& gamma, const Variable<T>& beta,
+                             Buffer<T>& running_mean, Buffer<T>& running_var);
+template <class T>
+Variable<T> leaky_batch_norm_eval(const Variable<T>& x, T slope, const Variable<T>& gamma, const Variable<T>& beta,
+                                  const Buffer<T>& running_mean, const Buffer<T>& running_var);
+
 template <class T>
 Variable<T> max_pool(const Variable<T>& x);
 template <class T>

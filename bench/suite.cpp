@@ -8,6 +8,7 @@ void run_all(Bench& bench, const std::vector<NetworkCase>& networks) {
   bench_batch_norm(bench);
   bench_conv3d(bench);
   bench_fft3d(bench);
+  bench_leaky_batch_norm(bench);
   bench_leaky_relu(bench);
   bench_max_pool(bench);
   bench_modulus(bench);

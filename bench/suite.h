@@ -9,6 +9,7 @@ void bench_add(Bench& bench);
 void bench_batch_norm(Bench& bench);
 void bench_conv3d(Bench& bench);
 void bench_fft3d(Bench& bench);
+void bench_leaky_batch_norm(Bench& bench);
 void bench_leaky_relu(Bench& bench);
 void bench_max_pool(Bench& bench);
 void bench_modulus(Bench& bench);

@@ -5,6 +5,7 @@
 #include "kernels/batch_norm.h"
 #include "kernels/conv3d.h"
 #include "kernels/fft3d.h"
+#include "kernels/leaky_batch_norm.h"
 #include "kernels/leaky_relu.h"
 #include "kernels/max_pool.h"
 #include "kernels/modulus.h"
@@ -40,6 +41,9 @@ struct KernelTable {
   Fft3d<T>* fft3d_backward = nullptr;
   IntensityForward<T>* intensity_forward = nullptr;
   IntensityBackward<T>* intensity_backward = nullptr;
+  LeakyBatchNormForward<T>* leaky_batch_norm_forward = nullptr;
+  LeakyBatchNormForwardEval<T>* leaky_batch_norm_forward_eval = nullptr;
+  LeakyBatchNormBackward<T>* leaky_batch_norm_backward = nullptr;
   LeakyReluForward<T>* leaky_relu_forward = nullptr;
   LeakyReluBackward<T>* leaky_relu_backward = nullptr;
   LogForward<T>* log_forward = nullptr;

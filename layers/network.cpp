@@ -109,9 +109,14 @@ Variable<T> Network<T>::convolve(Tape<T>& tape, const Variable<T>& x, const Conv
 template <class T>
 Variable<T> Network<T>::activate(Tape<T>& tape, const Variable<T>& x, std::optional<Norm>& norm,
                                  Statistics statistics) {
-  const auto y = autograd::leaky_relu(x, static_cast<T>(options_.slope));
-  if (!norm) return y;
+  const auto slope = static_cast<T>(options_.slope);
+  if (!norm) return autograd::leaky_relu(x, slope);
   const auto gamma = tape.parameter(*norm->gamma), beta = tape.parameter(*norm->beta);
+  if (options_.fused)
+    return statistics == Statistics::batch
+               ? autograd::leaky_batch_norm(x, slope, gamma, beta, *norm->mean, *norm->var)
+               : autograd::leaky_batch_norm_eval(x, slope, gamma, beta, *norm->mean, *norm->var);
+  const auto y = autograd::leaky_relu(x, slope);
   return statistics == Statistics::batch ? autograd::batch_norm(y, gamma, beta, *norm->mean, *norm->var)
                                          : autograd::batch_norm_eval(y, gamma, beta, *norm->mean, *norm->var);
 }

@@ -36,6 +36,7 @@ struct NetworkOptions {
   Upsampling upsampling = Upsampling::nearest;
   PhaseHead phase_head = PhaseHead::tanh;
   double phase_scale = std::numbers::pi;  ///< [rad]
+  bool fused = true;  ///< by operations that do several steps in one pass; false: one step each, the oracle. Not saved
 
   void save(Checkpoint& checkpoint) const;
   static NetworkOptions load(const Checkpoint& checkpoint);

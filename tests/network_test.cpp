@@ -126,6 +126,26 @@ TEST_SUITE("network") {
     }
   }
 
+  TEST_CASE("fused and unfused networks are the same function, to the bit, in training and in prediction") {
+    Context<float> context(cpu::table(), 2);
+    const auto input = random_tensor(context, {2, 16, 16, 16, 1}, 1), measured = random_tensor(context, {2, 16, 16, 16, 1}, 2, true);
+    Network<float> fused(context, {.levels = 2, .width = 8}, 1), plain(context, {.levels = 2, .width = 8, .fused = false}, 1);
+    for (auto* network : {&fused, &plain}) {
+      Tape<float> tape(context);
+      tape.backward(recipe_loss(tape, *network, input, measured));
+    }
+    for (std::size_t i = 0; i < fused.parameters().size(); ++i) {
+      const auto &a = fused.parameters()[i]->grad, &b = plain.parameters()[i]->grad;
+      CAPTURE(fused.parameters()[i]->name);
+      CHECK(std::equal(a.data(), a.data() + a.size(), b.data()));
+    }
+    Tape<float> tape(context, false);
+    const auto a = fused.forward(tape, tape.constant(input), Network<float>::Statistics::running);
+    const auto b = plain.forward(tape, tape.constant(input), Network<float>::Statistics::running);
+    CHECK(std::equal(a.phase.value().data(), a.phase.value().data() + a.phase.value().size(), b.phase.value().data()));
+    CHECK(std::equal(a.amplitude.value().data(), a.amplitude.value().data() + a.amplitude.value().size(), b.amplitude.value().data()));
+  }
+
   TEST_CASE("a repeated training step allocates nothing after the first") {
     Context<float> context(cpu::table(), 2);
     Network<float> network(context, {.levels = 2, .width = 4}, 1);

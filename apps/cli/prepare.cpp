@@ -193,7 +193,8 @@ void add_prepare(CLI::App& app, Common& common, Action& action) {
   c->add_option("--dark-mode", o->dark_mode,
                 "subtract it, or mask the pixels above --dark-threshold (default: subtract where most of it is not zero)")
       ->transform(CLI::CheckedTransformer(
-          std::map<std::string, DarkMode>{{"subtract", DarkMode::subtract}, {"mask", DarkMode::mask}}));
+          std::map<std::string, DarkMode>{{"subtract", DarkMode::subtract}, {"mask", DarkMode::mask}}))
+      ->option_text("NAME");
   c->add_option("--dark-threshold", o->dark_threshold, "[counts]")->capture_default_str();
   c->add_option("--white", o->white, "white field: sensitivity of the pixels")->type_name("FILE");
   c->add_option("--roi", o->roi, "row and column of dark and white field at which the frames begin")->delimiter(',')->expected(2)
@@ -203,8 +204,8 @@ void add_prepare(CLI::App& app, Common& common, Action& action) {
       ->type_name("BOX");
   c->add_flag("--mask-invalid", o->mask_invalid, "mask counts that are negative or not finite, instead of an error");
   c->add_option("--threshold", o->threshold, "counts below become zero")->check(CLI::NonNegativeNumber);
-  c->add_flag("!--keep-hot", o->hot, "do not mask single hot voxels");
-  c->add_flag("!--keep-zero-blocks", o->zero_blocks, "do not mask blocks of zeros amid signal");
+  c->add_flag_callback("--keep-hot", [o] { o->hot = false; }, "do not mask single hot voxels");
+  c->add_flag_callback("--keep-zero-blocks", [o] { o->zero_blocks = false; }, "do not mask blocks of zeros amid signal");
   c->add_flag("--aliens", o->aliens, "mask peaks that have no counterpart at -Q");
   c->add_option("--centre", o->centre, "maximum, com (centre of mass), or FRAME,ROW,COLUMN")
       ->capture_default_str()

@@ -20,6 +20,7 @@ struct Options {
   Index levels = 0;  // 0: from the extent
   std::string time;
   bool paper = false;
+  bool profile = false;
   CLI::App* command = nullptr;
 
   bool given(const char* option) const { return command->count(option) > 0; }
@@ -105,6 +106,8 @@ int refine(Options& o, const Common& common) {
   }
 
   watch_signals();
+  Profile profile;
+  if (o.profile) o.refine.profile = &profile;
   Reconstruction r;
   {
     ProgressLine line(common.quiet);
@@ -157,6 +160,7 @@ int refine(Options& o, const Common& common) {
     fmt::print("{:.0f} epochs in {}, best of {} starts: seed {:.0f}\nwritten     {}\n", m.at("epochs"),
                duration(m.at("seconds")), o.refine.starts, m.at("best_seed"), fmt::join(o.outputs, ", "));
   }
+  if (o.profile) fmt::print("\n{}", profile.table(r.metrics.at("seconds"), std::max(1.0, r.metrics.at("epochs"))));
   require(failures.empty(), "{}", failures);
   return stop_signal == 0 ? 0 : 128 + stop_signal;
 }
@@ -189,6 +193,7 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
   c->add_option("--checkpoint", r.checkpoint, "write the state to this file every minute and at the end")
       ->type_name("FILE");
   c->add_flag("--resume", r.resume, "go on from --checkpoint, bit for bit as if never interrupted");
+  c->add_flag("--profile", o->profile, "print where the time went, kernel by kernel");
   c->add_flag("--paper", o->paper, "the recipe of Wu et al. 2021 instead of ours: its loss, ADAM and SGD by turns, one start");
 
   const std::string expert = "Recipe (the defaults are measured: docs/recipe.md)";
@@ -223,6 +228,7 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
           std::map<std::string, Upsampling>{{"nearest", Upsampling::nearest}, {"trilinear", Upsampling::trilinear}}))
       ->option_text("NAME=nearest")
       ->group(expert);
+  off("--unfused", f.network.fused, "one operation at a time, as defined: slower, the oracle of the fused ones");
   off("--no-polish", r.polish, "leave out the final fit of the single voxels");
   off("--no-plateau", r.stop_on_plateau, "do not stop when the fit no longer gets better");
   add_common_options(*c, common);

@@ -73,7 +73,7 @@ void add_simulate(CLI::App& app, Common& common, Action& action) {
   c->add_option("--shape", o->crystal.shape, "superellipsoid (Wu et al. 2021) or polyhedron (facets, no centre of symmetry)")
       ->transform(CLI::CheckedTransformer(std::map<std::string, CrystalShape>{{"superellipsoid", CrystalShape::superellipsoid},
                                                                             {"polyhedron", CrystalShape::polyhedron}}))
-      ->default_str("superellipsoid");
+      ->option_text("NAME=superellipsoid");
   c->add_option("--index", o->index, "number of the crystal in the series of this seed")->capture_default_str();
   c->add_flag("--smooth-edge", o->crystal.smooth_edge, "voxels at the surface get the share of them that is inside");
   c->add_option("--voxel-size", o->voxel_size, "edge of a voxel of the crystal [m], for scale bars")->check(CLI::PositiveNumber);

@@ -89,6 +89,7 @@ class Refinement {
         problem_(context_, pattern, free_, options.fit.input) {
     require(options.starts >= 1 && options.fit.epochs >= 1, "refine: at least one start and one epoch are needed");
     if (!options.model.empty()) model_ = Checkpoint::load(options.model);
+    context_.profile = options.profile;
   }
 
   Reconstruction run(const std::function<void(const RefineProgress&)>& progress, const std::atomic<int>& stop);

@@ -24,6 +24,7 @@ struct RefineOptions {
   std::string checkpoint;     ///< file written every `checkpoint_interval` seconds and at the end; empty: none
   double checkpoint_interval = 60;
   bool resume = false;        ///< go on from `checkpoint`
+  Profile* profile = nullptr; ///< counts the kernels of the run
   std::string save_model;     ///< file for the weights of the best start; empty: none
 };
 

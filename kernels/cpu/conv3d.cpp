@@ -168,10 +168,11 @@ HWY_INLINE void unrolled(const F& f) {
 
 /// y[v][0 .. vectors) for `Voxels` consecutive voxels. weights: [row tap][run][Vectors * lanes], aligned by packing.
 /// Ci: the number of input channels when it is known at compile time (then inputs are read at constant offsets), else 0.
+/// With `second`, the upper half of each voxel's vector goes there and the lower half to y.
 template <int Voxels, int Vectors, int Ci, class D>
 HWY_INLINE void forward_block(D d, const RowTap* taps, int tap_count, Index dynamic_ci, Index run, Index voxel,
                               const float* HWY_RESTRICT weights, const float* HWY_RESTRICT bias, float* HWY_RESTRICT y,
-                              Index co, Index valid) {
+                              Index co, Index valid, float* HWY_RESTRICT second = nullptr) {
   using V = hn::Vec<D>;
   constexpr Index lanes = hn::MaxLanes(D());
   const Index ci = Ci > 0 ? Ci : dynamic_ci;
@@ -191,7 +192,17 @@ HWY_INLINE void forward_block(D d, const RowTap* taps, int tap_count, Index dyna
       });
     }
   }
-  if (valid == Vectors * lanes) {
+  if (second != nullptr) {
+#if HWY_TARGET != HWY_SCALAR  // has no halves, and never asks for them
+    if constexpr (Vectors == 1) {
+      const hn::Half<D> half;
+      unrolled<Voxels>([&](auto v) HWY_ATTR FRINGE_INLINE_LAMBDA {
+        hn::StoreU(hn::LowerHalf(half, sum[v][0]), half, y + v * co);
+        hn::StoreU(hn::UpperHalf(half, sum[v][0]), half, second + v * co);
+      });
+    }
+#endif
+  } else if (valid == Vectors * lanes) {
     unrolled<Voxels>([&](auto v) HWY_ATTR FRINGE_INLINE_LAMBDA {
       unrolled<Vectors>(
           [&](auto c) HWY_ATTR FRINGE_INLINE_LAMBDA { hn::StoreU(sum[v][c], d, y + v * co + c * lanes); });
@@ -207,18 +218,28 @@ HWY_INLINE void forward_block(D d, const RowTap* taps, int tap_count, Index dyna
   }
 }
 
+/// A row of outputs as the micro-kernel sees it: `width` voxels, `step` input floats from one to the next, `run` inputs each.
+struct OutputRow {
+  Index width, step, run;
+  float* y;
+  Index stride;  ///< floats from one output voxel to the next
+  Index valid;   ///< of them written
+  float* second = nullptr;
+};
+
 template <int Vectors, int Ci, class D>
-HWY_INLINE void forward_row(D d, const ConvShape& s, const RowTap* taps, int tap_count, const float* weights,
-                            const float* bias, float* y, Index valid) {
+HWY_INLINE void forward_row(D d, const OutputRow& out, const RowTap* taps, int tap_count, const float* weights,
+                            const float* bias) {
   constexpr int M = accumulators / Vectors;
+  const auto block = [&]<int Voxels>(std::integral_constant<int, Voxels>, Index v) HWY_ATTR FRINGE_INLINE_LAMBDA {
+    forward_block<Voxels, Vectors, Ci>(d, taps, tap_count, out.step, out.run, v, weights, bias, out.y + v * out.stride,
+                                       out.stride, out.valid, out.second ? out.second + v * out.stride : nullptr);
+  };
   Index v = 0;
-  for (; v + M <= s.w; v += M)
-    forward_block<M, Vectors, Ci>(d, taps, tap_count, s.ci, s.run(), v, weights, bias, y + v * s.co, s.co, valid);
+  for (; v + M <= out.width; v += M) block(std::integral_constant<int, M>{}, v);
   if constexpr (M > 4)
-    for (; v + 4 <= s.w; v += 4)
-      forward_block<4, Vectors, Ci>(d, taps, tap_count, s.ci, s.run(), v, weights, bias, y + v * s.co, s.co, valid);
-  for (; v < s.w; ++v)
-    forward_block<1, Vectors, Ci>(d, taps, tap_count, s.ci, s.run(), v, weights, bias, y + v * s.co, s.co, valid);
+    for (; v + 4 <= out.width; v += 4) block(std::integral_constant<int, 4>{}, v);
+  for (; v < out.width; ++v) block(std::integral_constant<int, 1>{}, v);
 }
 
 template <int Vectors, class D>
@@ -264,9 +285,9 @@ void forward_planes_of(D d, Stream& stream, const ConvShape& s, const float* x, 
       for (Index b = 0; b < blocks; ++b)
         for (Index h = run.h0; h < run.h1; ++h) {
           const int count = row_taps(s, rows, plane, h, taps);
-          forward_row<Vectors, Ci>(d, s, taps, count, packed + b * s.taps() * block, packed_bias + b * block,
-                               y + ((run.n * s.d + plane) * s.h + h) * s.w * s.co + b * block,
-                               std::min(block, s.co - b * block));
+          const OutputRow out{s.w, s.ci, s.run(), y + ((run.n * s.d + plane) * s.h + h) * s.w * s.co + b * block,
+                              s.co, std::min(block, s.co - b * block)};
+          forward_row<Vectors, Ci>(d, out, taps, count, packed + b * s.taps() * block, packed_bias + b * block);
         }
     }
   });
@@ -284,6 +305,90 @@ void forward_planes(D d, Stream& stream, const ConvShape& s, const float* x, Wei
     case 128: return forward_planes_of<Vectors, 128>(d, stream, s, x, source, bias, y);
     default: return forward_planes_of<Vectors, 0>(d, stream, s, x, source, bias, y);
   }
+}
+
+// Eight output channels and sixteen lanes: a vector holds two neighbouring output voxels. Both are fed by every broadcast
+// input that reaches either, with weight zero where it reaches only one: K+1 products per pair along an axis of K taps
+// instead of 2K half-filled ones.
+enum class Pair {
+  along_w,  ///< voxels w, w+1 of a row: for kernels with Kw > 1
+  along_h,  ///< the voxels of rows h and h+1: for 1 x Kh x 1
+};
+
+template <Pair P, int Step, class D>
+void forward_pairs_of(D d, Stream& stream, const ConvShape& s, const float* x, WeightSource source, const float* bias,
+                      float* y) {
+  constexpr Index co = 8, lanes = 16;
+  constexpr bool along_w = P == Pair::along_w;
+  const hn::CappedTag<float, 8> eight;
+  // Along w: kd*kh row taps, each a run of (kw+1)*ci; along h: kh+1 row taps, each a run of ci.
+  const Index run = (along_w ? s.kw + 1 : 1) * s.ci, row_tap_count = along_w ? s.kd * s.kh : s.kh + 1;
+  const Index plain_floats = round_up(s.taps() * co, 16), pair_floats = row_tap_count * run * lanes;
+  const Index ring_floats = round_up(InputRows::scratch(s), 16);
+  float* plain = stream.scratch<float>(plain_floats + pair_floats + lanes + stream.threads() * ring_floats);
+  float *packed = plain + plain_floats, *packed_bias = packed + pair_floats, *rings = packed_bias + lanes;
+  pack_weights<1>(eight, stream, s, source, plain);
+  for (Index t = 0; t < row_tap_count; ++t)
+    for (Index k = 0; k < run; ++k) {
+      // the plain tap of each voxel of the pair, or none
+      const Index first = along_w ? (k < s.run() ? t * s.run() + k : -1) : (t < s.kh ? t * s.ci + k : -1);
+      const Index second = along_w ? (k >= s.ci ? t * s.run() + k - s.ci : -1) : (t >= 1 ? (t - 1) * s.ci + k : -1);
+      float* out = packed + (t * run + k) * lanes;
+      for (Index o = 0; o < co; ++o) {
+        out[o] = first >= 0 ? plain[first * co + o] : 0.0F;
+        out[co + o] = second >= 0 ? plain[second * co + o] : 0.0F;
+      }
+    }
+  for (Index o = 0; o < co; ++o) packed_bias[o] = packed_bias[co + o] = bias ? bias[o] : 0.0F;
+
+  ConvShape split = s;
+  if (!along_w) split.h /= 2;  // threads and tiles divide pairs of rows
+  for_each_plane_run(stream, split, [&](Index thread, PlaneRun part) {
+    if (!along_w) part.h0 *= 2, part.h1 *= 2;
+    InputRows rows(s, x, part, rings + thread * ring_floats);
+    RowTap taps[max_row_taps];
+    for (Index plane = part.d0; plane < part.d1; ++plane) {
+      rows.advance(plane);
+      for (Index h = part.h0; h < part.h1; h += along_w ? 1 : 2) {
+        float* out = y + ((part.n * s.d + plane) * s.h + h) * s.w * co;
+        if constexpr (along_w) {
+          const int count = row_taps(s, rows, plane, h, taps);
+          forward_row<1, Step>(d, {s.w / 2, 2 * s.ci, run, out, 2 * co, lanes}, taps, count, packed, packed_bias);
+        } else {
+          int count = 0;
+          for (Index j = 0; j <= s.kh; ++j)
+            if (const float* row = rows.row(plane, h + j - s.kh / 2)) taps[count++] = {row, j};
+          forward_row<1, Step>(d, {s.w, s.ci, run, out, co, co, out + s.w * co}, taps, count, packed, packed_bias);
+        }
+      }
+    }
+  });
+}
+
+/// True when it has been done.
+template <class D>
+bool forward_pairs(D d, Stream& stream, ConvShape s, const float* x, WeightSource source, const float* bias, float* y) {
+  if constexpr (hn::MaxLanes(D()) != 16) return false;
+  if (s.co != 8) return false;
+  if (s.kw > 1 && s.w % 2 == 0) {
+    switch (s.ci) {
+      case 1: forward_pairs_of<Pair::along_w, 2>(d, stream, s, x, source, bias, y); break;
+      case 8: forward_pairs_of<Pair::along_w, 16>(d, stream, s, x, source, bias, y); break;
+      case 16: forward_pairs_of<Pair::along_w, 32>(d, stream, s, x, source, bias, y); break;
+      default: forward_pairs_of<Pair::along_w, 0>(d, stream, s, x, source, bias, y);
+    }
+    return true;
+  }
+  // K x 1 x 1 is 1 x K x 1 on an array whose rows are whole planes.
+  if (s.kw == 1 && s.kh == 1 && s.kd > 1) s = {s.n, 1, s.d, s.h * s.w, s.ci, s.co, 1, s.kd, 1};
+  if (s.kw == 1 && s.kd == 1 && s.kh > 1 && s.h % 2 == 0) {
+    if (s.ci == 8)
+      forward_pairs_of<Pair::along_h, 8>(d, stream, s, x, source, bias, y);
+    else
+      forward_pairs_of<Pair::along_h, 0>(d, stream, s, x, source, bias, y);
+    return true;
+  }
+  return false;
 }
 
 // One output channel: lanes run over the Kw*Ci inputs of an output voxel.
@@ -338,6 +443,7 @@ void forward(Stream& stream, const ConvShape& s, const float* x, WeightSource w,
   const hn::CappedTag<float, 8> eight;
   constexpr Index lanes = hn::MaxLanes(widest);
   if (s.co == 1 && !w.flipped && s.ci >= 8) return forward_single(eight, stream, s, x, w.w, bias ? *bias : 0, y);
+  if (forward_pairs(widest, stream, s, x, w, bias, y)) return;
   if (s.co <= 8) return forward_planes<1>(eight, stream, s, x, w, bias, y);
   if (s.co <= lanes) return forward_planes<1>(widest, stream, s, x, w, bias, y);
   forward_planes<2>(widest, stream, s, x, w, bias, y);
@@ -469,6 +575,21 @@ void sum_channels(D d, const float* dy, Index rows, Index co, float* db) {
   }
 }
 
+/// Adds the threads' private sums in the order of the threads.
+inline void fold_weight_sums(Stream& stream, const ConvShape& s, const float* sums, Index sum_floats, Index weight_floats,
+                             float* dw, float* db) {
+  parallel_ranges(stream, weight_floats + s.co, 1 << 10, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      float sum = sums[i];
+      for (int t = 1; t < stream.threads(); ++t) sum += sums[t * sum_floats + i];
+      if (i < weight_floats)
+        dw[i] = sum;
+      else if (db)
+        db[i - weight_floats] = sum;
+    }
+  });
+}
+
 template <int Vectors, class D>
 void weights_planes(D d, Stream& stream, const ConvShape& s, const float* x, const float* dy, float* dw, float* db) {
   constexpr Index block = Vectors * static_cast<Index>(hn::MaxLanes(D()));
@@ -512,22 +633,64 @@ void weights_planes(D d, Stream& stream, const ConvShape& s, const float* x, con
       }
     }
   });
-  parallel_ranges(stream, weight_floats + s.co, 1 << 10, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) {
-      float sum = sums[i];
-      for (int t = 1; t < stream.threads(); ++t) sum += sums[t * sum_floats + i];
-      if (i < weight_floats)
-        dw[i] = sum;
-      else if (db)
-        db[i - weight_floats] = sum;
+  fold_weight_sums(stream, s, sums, sum_floats, weight_floats, dw, db);
+}
+
+/// One input channel, 3x3x3: all 27 taps stay in registers, so that dy is read once. Rows outside the volume are zeros.
+template <class D>
+void weights_first_layer(D d, Stream& stream, const ConvShape& s, const float* x, const float* dy, float* dw, float* db) {
+  using V = hn::Vec<D>;
+  constexpr Index lanes = hn::MaxLanes(D());
+  constexpr Index taps = 27;
+  const Index weight_floats = taps * s.co, sum_floats = round_up(weight_floats + s.co, 16);
+  const Index ring_floats = round_up(InputRows::scratch(s), 16), zero_floats = round_up(s.padded_row(), 16);
+  float* sums = stream.scratch<float>(zero_floats + stream.threads() * (sum_floats + ring_floats));
+  float* rings = sums + stream.threads() * sum_floats;
+  float* zeros = rings + stream.threads() * ring_floats;
+  std::fill(sums, rings, 0.0F);
+  std::fill(zeros, zeros + zero_floats, 0.0F);
+  for_each_plane_run(stream, s, [&](Index thread, const PlaneRun& run) {
+    float* my_dw = sums + thread * sum_floats;
+    InputRows rows(s, x, run, rings + thread * ring_floats);
+    for (Index plane = run.d0; plane < run.d1; ++plane) {
+      rows.advance(plane);
+      const float* dy_plane = dy + (run.n * s.d + plane) * s.h * s.w * s.co;
+      if (db) sum_channels(d, dy_plane + run.h0 * s.w * s.co, (run.h1 - run.h0) * s.w, s.co, my_dw + weight_floats);
+      for (Index o = 0; o < s.co; o += lanes) {
+        V sum[taps];
+        unrolled<taps>([&](auto t) HWY_ATTR FRINGE_INLINE_LAMBDA { sum[t] = hn::Zero(d); });
+        for (Index h = run.h0; h < run.h1; ++h) {
+          const float* row[9];
+          for (Index r = 0; r < 9; ++r) {
+            row[r] = rows.row(plane + r / 3 - 1, h + r % 3 - 1);
+            if (row[r] == nullptr) row[r] = zeros;
+          }
+          const float* HWY_RESTRICT g = dy_plane + h * s.w * s.co + o;
+          for (Index v = 0; v < s.w; ++v, g += s.co) {
+            const V gv = hn::LoadU(d, g);
+            unrolled<taps>([&](auto t) HWY_ATTR FRINGE_INLINE_LAMBDA {
+              sum[t] = hn::MulAdd(hn::Set(d, row[t / 3][v + t % 3]), gv, sum[t]);
+            });
+          }
+        }
+        unrolled<taps>([&](auto t) HWY_ATTR FRINGE_INLINE_LAMBDA {
+          float* out = my_dw + t * s.co + o;
+          hn::StoreU(hn::Add(hn::LoadU(d, out), sum[t]), d, out);
+        });
+      }
     }
   });
+  fold_weight_sums(stream, s, sums, sum_floats, weight_floats, dw, db);
 }
 
 void weights(Stream& stream, const ConvShape& s, const float* x, const float* dy, float* dw, float* db) {
   const hn::ScalableTag<float> widest;
   const hn::CappedTag<float, 8> eight;
   constexpr Index lanes = hn::MaxLanes(widest);
+  if (accumulators == 16 && s.ci == 1 && s.kd == 3 && s.kh == 3 && s.kw == 3) {  // 27 sums need 32 registers
+    if (s.co == 8) return weights_first_layer(eight, stream, s, x, dy, dw, db);
+    if (s.co % lanes == 0) return weights_first_layer(widest, stream, s, x, dy, dw, db);
+  }
   if (s.co <= 8) return weights_planes<1>(eight, stream, s, x, dy, dw, db);
   if (s.co <= lanes) return weights_planes<1>(widest, stream, s, x, dy, dw, db);
   weights_planes<2>(widest, stream, s, x, dy, dw, db);
