@@ -7,6 +7,8 @@
 #include "apps/cli/report.h"
 #include "apps/io/cxi.h"
 #include "apps/io/frames.h"
+#include "apps/io/geometry_file.h"
+#include "apps/phasing/geometry.h"
 #include "engine/hdf5.h"
 
 namespace fringe::cli {
@@ -14,7 +16,7 @@ namespace {
 
 struct Options {
   std::vector<std::string> frames;
-  std::string output, dark, white, mask, sample;
+  std::string output, dark, white, mask, sample, geometry;
   bool amplitude = false;
   double amplitude_scale = 0, dark_threshold = 0, threshold = 0;
   DarkMode dark_mode = DarkMode::automatic;
@@ -50,9 +52,22 @@ std::array<Index, 3> parse_centre(const Options& o, const RawScan& scan) {
   return {v[0], v[1], v[2]};
 }
 
+/// From --geometry FILE or from 34-ID-C's angles; nothing where neither was given.
+std::optional<Diffractometer> diffractometer(const Options& o) {
+  if (!o.geometry.empty()) return io::read_diffractometer(o.geometry);
+  if (!(o.energy_kev > 0 && o.distance > 0 && o.pixel_um > 0 && o.step != 0)) return {};
+  constexpr double degree = std::numbers::pi / 180;
+  auto d = Diffractometer::two_circle(o.delta * degree, o.gamma * degree, o.step * degree);
+  d.energy = o.energy_kev * 1.602176634e-16;
+  d.distance = o.distance;
+  d.pixel_height = d.pixel_width = o.pixel_um * 1e-6;
+  return d;
+}
+
 int prepare(const Options& o, const Common& common) {
   hdf5::require_writable(o.output);
   if (!common.json.empty()) hdf5::require_writable(common.json);
+  const auto placed = diffractometer(o);
   RawScan scan(io::read_frames(o.frames));
   const auto raw = scan.counts.extent;
   const auto say = [&](const std::string& text) {
@@ -112,14 +127,13 @@ int prepare(const Options& o, const Common& common) {
     require(sampling.size[k] % 2 == 0 && sampling.size[k] >= 8,
             "prepare: the pattern must have an even number of voxels, at least 8, along every axis, not {}", sampling.size[k]);
 
-  Diffractometer d;
-  d.energy = o.energy_kev * 1.602176634e-16;
-  d.distance = o.distance;
-  d.pixel_size = o.pixel_um * 1e-6;
-  d.delta = o.delta * std::numbers::pi / 180;
-  d.gamma = o.gamma * std::numbers::pi / 180;
-  d.rocking_step = o.step * std::numbers::pi / 180;
-  Pattern pattern = resample(scan, sampling, geometry_of(d));
+  Geometry known;
+  if (o.energy_kev > 0) known.energy = o.energy_kev * 1.602176634e-16;
+  if (o.distance > 0) known.distance = o.distance;
+  if (o.pixel_um > 0) known.pixel_size_x = known.pixel_size_y = o.pixel_um * 1e-6;
+  Pattern pattern = resample(scan, sampling, known);
+  if (placed)
+    locate(pattern.geometry, *placed, pattern.intensity.extent, o.geometry.empty() ? "prepare" : o.geometry);
   if (o.zero_blocks) count("blocks of zeros amid signal, in the pattern", mask_zero_blocks(pattern));
   pattern.sample = o.sample;
   double kept = 0;
@@ -148,6 +162,9 @@ int prepare(const Options& o, const Common& common) {
                   voxels[1], voxels[2], oversampling[0], oversampling[1], oversampling[2]));
   if (const auto v = pattern.geometry.voxel_size(pattern.intensity.extent))
     say(fmt::format("voxel     {:.2f} x {:.2f} x {:.2f} nm", (*v)[0] * 1e9, (*v)[1] * 1e9, (*v)[2] * 1e9));
+  if (pattern.geometry.bragg)
+    say(fmt::format("bragg     2 theta {:.3f} deg, lattice spacing {:.4f} A",
+                    two_theta(pattern.geometry) * 180 / std::numbers::pi, lattice_spacing(pattern.geometry) * 1e10));
   if (!fits) {
     const std::string text = fmt::format(
         "the object is too large: about {:.0f} x {:.0f} x {:.0f} voxels, and only half the array, {} x {} x {}, can hold it; use "
@@ -170,6 +187,10 @@ int prepare(const Options& o, const Common& common) {
     r.insert("oversampling", toml::array{oversampling[0], oversampling[1], oversampling[2]});
     r.insert("not_measured", unmeasured);
     r.insert("fits", fits);
+    if (pattern.geometry.bragg) {
+      r.insert("two_theta", two_theta(pattern.geometry) * 180 / std::numbers::pi);
+      r.insert("lattice_spacing", lattice_spacing(pattern.geometry));
+    }
     write_json(common.json, r);
   }
   return 0;
@@ -226,9 +247,12 @@ void add_prepare(CLI::App& app, Common& common, Action& action) {
       ->type_name("D,H,W");
   c->add_flag("--strict", o->strict, "an object too large for half the array is an error, not a warning");
   c->add_option("--sample", o->sample, "name of the sample, for the file")->type_name("NAME");
-  const std::string group = "Geometry (for voxel sizes; 34-ID-C's angles)";
+  const std::string group = "Geometry (for voxel sizes and `fringe lab`): a file, or 34-ID-C's angles";
+  auto* file = c->add_option("--geometry", o->geometry, "the diffractometer as a TOML file (docs/laboratory-frame.md)")
+                   ->type_name("FILE")
+                   ->group(group);
   const auto number = [&](const char* name, double& value, const char* text) {
-    c->add_option(name, value, text)->group(group);
+    c->add_option(name, value, text)->group(group)->excludes(file);
   };
   number("--energy", o->energy_kev, "photon energy [keV]");
   number("--distance", o->distance, "sample to detector [m]");

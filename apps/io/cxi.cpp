@@ -28,6 +28,11 @@ void write_geometry(hid_t file, const Geometry& g) {
     std::vector<double> values;
     for (const auto& row : *g.basis_vectors) values.insert(values.end(), row.begin(), row.end());
     write_numbers(file, detector + "reciprocal_basis", values, {3, 3});
+    write_attribute(file, detector + "reciprocal_basis", "units", "1/m");
+  }
+  if (g.bragg) {
+    write_numbers(file, detector + "scattering_vector", {(*g.bragg)[0], (*g.bragg)[1], (*g.bragg)[2]});
+    write_attribute(file, detector + "scattering_vector", "units", "1/m");
   }
   const auto three = [](const Extent& e) {
     return std::vector<double>{static_cast<double>(e[0]), static_cast<double>(e[1]), static_cast<double>(e[2])};
@@ -47,6 +52,7 @@ Geometry read_geometry(hid_t file) {
     auto& basis = g.basis_vectors.emplace();
     for (std::size_t i = 0; i < 9; ++i) basis[i / 3][i % 3] = v[i];
   }
+  if (const auto v = read_numbers(file, detector + "scattering_vector"); v.size() == 3) g.bragg = {v[0], v[1], v[2]};
   const auto three = [&](const std::string& name, Extent& e) {
     if (const auto v = read_numbers(file, detector + name); v.size() == 3)
       for (std::size_t i = 0; i < 3; ++i) e[i] = static_cast<Index>(v[i]);

@@ -2,7 +2,7 @@
 // Conventions: https://github.com/cxidb/CXI (format 1.6); SI units; arrays centred (Q = 0 and the object at N/2).
 //
 //   entry_1/instrument_1/detector_1/{data, mask, distance, x_pixel_size, y_pixel_size}   intensities [photons]; mask bits
-//                                  {reciprocal_basis, binning, origin}                   of fringe, see Geometry
+//                                  {reciprocal_basis, scattering_vector, binning, origin}  of fringe, see Geometry
 //   entry_1/instrument_1/{source_1/energy, beam_1/{incident_energy, incident_wavelength}}
 //   entry_1/image_1/{data, support, mask -> support, data_type, data_space, image_size}  object: the truth of a simulated
 //                                                                                        pattern, or the reconstruction

@@ -60,8 +60,7 @@ Mask make_free_mask(std::uint64_t seed, const Extent& extent, const Mask& measur
 
 // ---- shells of constant |Q| -----------------------------------------------------------------------------------------------
 
-/// Reciprocal-space step of one voxel along D, H, W, each a vector; unit steps along orthogonal axes unless stated.
-using Basis = std::array<std::array<double, 3>, 3>;
+/// Unit steps along orthogonal axes: the basis unless another is stated.
 inline constexpr Basis unit_basis{{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
 
 /// A quantity on shells of constant |Q|. Shells are as wide as the basis' longest vector; shell 0 is a ball of half that

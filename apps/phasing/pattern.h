@@ -11,6 +11,9 @@
 
 namespace fringe {
 
+/// Three vectors; as a reciprocal-space basis the steps of one voxel along D, H, W.
+using Basis = std::array<std::array<double, 3>, 3>;
+
 /// What is known of the measurement; all SI. Everything is optional: phasing itself needs none of it.
 struct Geometry {
   std::optional<double> energy;        ///< photon energy [J]
@@ -18,7 +21,9 @@ struct Geometry {
   std::optional<double> pixel_size_x;  ///< along W [m], of the unbinned detector
   std::optional<double> pixel_size_y;  ///< along H [m], of the unbinned detector
   /// Reciprocal-space step of one voxel of the stored array along D, H, W, each a vector [1/m] with the 2 pi included.
-  std::optional<std::array<std::array<double, 3>, 3>> basis_vectors;
+  std::optional<Basis> basis_vectors;
+  /// Scattering vector Q at the pattern's centre [1/m], laboratory frame (z along the beam, y up), the 2 pi included.
+  std::optional<std::array<double, 3>> bragg;
   Extent binning{1, 1, 1};        ///< raw voxels per stored voxel, along D, H, W
   Extent origin{0, 0, 0};         ///< raw index of the stored array's first voxel; may be negative where it was padded
   /// Length [m] of the real-space voxel vectors along D, H, W that belong to a pattern of `extent` voxels, where the basis

@@ -381,34 +381,4 @@ Index mask_zero_blocks(Pattern& pattern) {
   return mask_where(pattern.mask, chosen);
 }
 
-Geometry geometry_of(const Diffractometer& d) {
-  Geometry g;
-  if (d.energy > 0) g.energy = d.energy;
-  if (d.distance > 0) g.distance = d.distance;
-  if (d.pixel_size > 0) g.pixel_size_x = g.pixel_size_y = d.pixel_size;
-  if (!(d.energy > 0 && d.distance > 0 && d.pixel_size > 0 && d.rocking_step != 0)) return g;
-  using Vector = std::array<double, 3>;  // x, y, z
-  constexpr double hbar_c = 3.16152677e-26;  // [J m]
-  const double k = d.energy / hbar_c;
-  // The arm: z turned up by gamma (about -x), then by delta about y.
-  const auto arm = [&](Vector v) {
-    const Vector up{v[0], v[1] * std::cos(d.gamma) + v[2] * std::sin(d.gamma),
-                    -v[1] * std::sin(d.gamma) + v[2] * std::cos(d.gamma)};
-    return Vector{up[0] * std::cos(d.delta) + up[2] * std::sin(d.delta), up[1],
-                  -up[0] * std::sin(d.delta) + up[2] * std::cos(d.delta)};
-  };
-  const Vector out = arm({0, 0, 1});
-  const Vector q{k * out[0], k * out[1], k * (out[2] - 1)};
-  const double pixel = k * d.pixel_size / d.distance;
-  const Vector column = arm({1, 0, 0}), row = arm({0, -1, 0});  // rows are counted downwards
-  auto& basis = g.basis_vectors.emplace();
-  // When the sample turns by +step about y, a fixed detector sees Q turned by -step in the sample's frame.
-  basis[0] = {-d.rocking_step * q[2], 0, d.rocking_step * q[0]};
-  for (int i = 0; i < 3; ++i) {
-    basis[1][i] = pixel * row[i];
-    basis[2][i] = pixel * column[i];
-  }
-  return g;
-}
-
 }  // namespace fringe

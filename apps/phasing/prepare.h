@@ -81,16 +81,4 @@ Pattern resample(const RawScan& scan, const Sampling& sampling, const Geometry& 
 /// 5^3 zeros and whose surroundings have a median of at least three counts.
 Index mask_zero_blocks(Pattern& pattern);
 
-/// A detector on a two-circle arm and a rocking curve, CXI's laboratory frame: z downstream, y up, x to complete it.
-struct Diffractometer {
-  double energy = 0;        ///< [J]
-  double distance = 0;      ///< [m]
-  double pixel_size = 0;    ///< [m]
-  double delta = 0;         ///< rotation of the arm about y [rad]
-  double gamma = 0;         ///< elevation of the arm [rad]
-  double rocking_step = 0;  ///< rotation of the sample about y from frame to frame [rad]
-};
-/// Reciprocal-space steps of one raw voxel (frame, row, column) around the middle of the detector.
-Geometry geometry_of(const Diffractometer& d);
-
 }  // namespace fringe

@@ -22,6 +22,7 @@ Pattern small_pattern() {
   p.geometry = cubic_geometry(p.intensity.extent, 10e-9);
   p.geometry.energy = 1.44e-15;
   p.geometry.distance = 0.5;
+  p.geometry.bragg = {1e10, 2e10, -3e9};
   p.geometry.binning = {2, 1, 1};
   p.geometry.origin = {-3, 4, 5};
   p.sample = "gold";
@@ -62,6 +63,7 @@ TEST_SUITE("cxi") {
     CHECK(q.sample == "gold");
     CHECK(*q.geometry.energy == *p.geometry.energy);
     CHECK(q.geometry.binning == p.geometry.binning);
+    CHECK(*q.geometry.bragg == *p.geometry.bragg);
     CHECK(q.geometry.origin == p.geometry.origin);
     CHECK((*q.geometry.voxel_size(q.intensity.extent))[1] == doctest::Approx(10e-9));
     CHECK_FALSE(io::is_reconstruction(folder / "p.cxi"));

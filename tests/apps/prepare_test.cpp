@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 #include "apps/io/frames.h"
 #include "apps/phasing/simulate.h"
@@ -146,20 +145,5 @@ TEST_SUITE("prepare") {
     CHECK((*p.geometry.basis_vectors)[0][0] == 2e7);
     CHECK(p.geometry.binning == Extent{2, 1, 1});
     CHECK(p.geometry.origin == Extent{-3, 2, 2});
-  }
-
-  TEST_CASE("34-ID-C's angles give gold's 111 spacing and a voxel of some tens of nanometres") {
-    const double degree = std::numbers::pi / 180;
-    const Diffractometer d{9000 * 1.602176634e-19, 0.5, 55e-6, 32.174 * degree, 12.6346 * degree, 0.005 * degree};
-    const auto g = geometry_of(d);
-    const auto& b = *g.basis_vectors;
-    // |Q| from the rocking step: |dQ| = step * |Q across the axis|; and directly from cos 2theta = cos delta cos gamma.
-    const double two_theta = std::acos(std::cos(d.delta) * std::cos(d.gamma)), wavelength = 1.23984193e-6 / 9000;
-    CHECK(wavelength / (2 * std::sin(two_theta / 2)) == doctest::Approx(2.335e-10).epsilon(1e-3));
-    const double pixel = 2 * std::numbers::pi / wavelength * 55e-6 / 0.5;
-    for (const int axis : {1, 2}) CHECK(std::hypot(b[axis][0], b[axis][1], b[axis][2]) == doctest::Approx(pixel));
-    CHECK(b[1][0] * b[2][0] + b[1][1] * b[2][1] + b[1][2] * b[2][2] == doctest::Approx(0).scale(pixel * pixel));
-    const auto v = *g.voxel_size({64, 64, 64});
-    for (int k = 0; k < 3; ++k) CHECK((v[k] > 5e-9 && v[k] < 100e-9));
   }
 }

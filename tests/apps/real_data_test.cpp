@@ -1,6 +1,7 @@
 // The chain from raw frames on the two public data sets, where they are: $FRINGE_DATA, or ../shared/data beside the tree.
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "apps/io/cxi.h"
 #include "tests/apps/files.h"
@@ -26,12 +27,18 @@ TEST_SUITE("real data") {
     const Folder f("s54");
     const auto scan = data + "/34idc-S0054/";
     const auto o = fringe::test::fringe(f, "prepare '" + scan + "frames' --dark '" + scan + "dark.tif' --white '" + scan +
-                                               "whitefield.tif' --roi 0,0 -o '" + (f / "s.cxi") + "'");
+                                               "whitefield.tif' --roi 0,0 --geometry '" FRINGE_SOURCE_DIR
+                                               "/examples/34idc.toml' -o '" + (f / "s.cxi") + "'");
     REQUIRE(o.code == 0);
+    CHECK(o.out.find("2 theta 34.316 deg, lattice spacing 2.3348 A") != std::string::npos);
     CHECK(o.err.empty());
     const auto p = io::read_pattern(f / "s.cxi");
     CHECK(p.intensity.extent == Extent{64, 64, 64});
     CHECK(p.geometry.binning == Extent{2, 1, 1});
+    // Frame step twice the raw one; |Q| = 2 pi / d.
+    CHECK(2 * std::numbers::pi / std::hypot((*p.geometry.bragg)[0], (*p.geometry.bragg)[1], (*p.geometry.bragg)[2]) ==
+          doctest::Approx(2.335e-10).epsilon(2e-4));
+    CHECK((*p.geometry.voxel_size(p.intensity.extent))[1] == doctest::Approx(20.05e-9).epsilon(1e-3));
     double sum = 0;
     for (const float v : p.intensity.data) sum += static_cast<double>(v);
     CHECK(sum > 0.9 * 46155653);
