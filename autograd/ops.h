@@ -1,6 +1,7 @@
 // The differentiable operations: each in the file of its name, each over the kernel of that name, whose contract
 // (kernels/<op>.h) states equations, shapes and numerics.
 #pragma once
+#include <optional>
 #include <vector>
 
 #include "autograd/tape.h"
@@ -36,6 +37,41 @@ Variable<T> leaky_batch_norm(const Variable<T>& x, T slope, const Variable<T>& g
 template <class T>
 Variable<T> leaky_batch_norm_eval(const Variable<T>& x, T slope, const Variable<T>& gamma, const Variable<T>& beta,
                                   const Buffer<T>& running_mean, const Buffer<T>& running_var);
+
+// The fused operations pass on Activations: what they have computed, and what is still to be done to it. Its user does that
+// while it reads.
+template <class T>
+struct Activation {
+  Variable<T> x;
+  Variable<T> affine;      ///< a pending normalisation (kernels/batch_norm_fold.h); may be an empty Variable
+  bool upsampled = false;  ///< read with every voxel as 2x2x2
+
+  bool normalised() const { return affine != Variable<T>{}; }
+  Reading<T> reading() const {
+    return {x.value().read(), normalised() ? affine.value().read() : ConstView<T>{}, upsampled};
+  }
+};
+
+/// Batch normalisation as the end of a fused operation.
+template <class T>
+struct FusedNorm {
+  Variable<T> gamma, beta;
+  Buffer<T>*running_mean, *running_var;
+  bool eval = false;  ///< by the running statistics: for inference, without gradient
+};
+
+/// What follows the convolution: LeakyReLU (slope 1: none), normalisation, pooling.
+template <class T>
+struct FusedEnd {
+  T slope = 1;
+  std::optional<FusedNorm<T>> norm;
+  bool pool = false;  ///< 2x2x2, the largest
+};
+
+template <class T>
+Activation<T> fused_conv3d(const Activation<T>& x, const Variable<T>& w, const Variable<T>& b, const FusedEnd<T>& end);
+template <class T>
+Activation<T> fused_separable_conv3d(const Activation<T>& x, const SeparableWeights<Variable<T>>& weights, const FusedEnd<T>& end);
 
 template <class T>
 Variable<T> max_pool(const Variable<T>& x);

@@ -45,6 +45,7 @@ class Tape {
   Tape& operator=(const Tape&) = delete;
 
   Context<T>& context() { return context_; }
+  bool recording() const { return recording_; }
   Tensor<T> tensor(Shape shape) { return {context_, shape}; }
 
   /// A value without gradient.

@@ -7,8 +7,12 @@ namespace fringe::bench {
 void bench_adam(Bench& bench);
 void bench_add(Bench& bench);
 void bench_batch_norm(Bench& bench);
+void bench_batch_norm_fold(Bench& bench);
 void bench_conv3d(Bench& bench);
 void bench_fft3d(Bench& bench);
+void bench_fused_conv3d(Bench& bench);
+void bench_fused_max_pool(Bench& bench);
+void bench_fused_separable_conv3d(Bench& bench);
 void bench_leaky_batch_norm(Bench& bench);
 void bench_leaky_relu(Bench& bench);
 void bench_max_pool(Bench& bench);

@@ -20,27 +20,41 @@ class Stream {
   /// It grows to the largest request and stays, so a repeated step allocates nothing.
   template <class T>
   T* scratch(Index count) {
-    const auto bytes = (static_cast<std::size_t>(count) * sizeof(T) + 63) / 64 * 64;
-    if (bytes > capacity_) {
-      memory_.reset();
-      capacity_ = 0;
-      void* p = std::aligned_alloc(64, bytes);
-      if (p == nullptr) throw std::bad_alloc();
-      memory_.reset(static_cast<std::byte*>(p));
-      capacity_ = bytes;
-    }
-    return reinterpret_cast<T*>(memory_.get());
+    return scratch_.take<T>(count);
   }
 
-  std::size_t scratch_bytes() const { return capacity_; }
+  /// The same, in another place: for operations that run others, which use the scratch memory.
+  template <class T>
+  T* workspace(Index count) {
+    return workspace_.take<T>(count);
+  }
+
+  std::size_t scratch_bytes() const { return scratch_.capacity + workspace_.capacity; }
 
  private:
   struct Free {
     void operator()(std::byte* p) const { std::free(p); }
   };
+  struct Arena {
+    std::unique_ptr<std::byte, Free> memory;
+    std::size_t capacity = 0;
+
+    template <class T>
+    T* take(Index count) {
+      const auto bytes = (static_cast<std::size_t>(count) * sizeof(T) + 63) / 64 * 64;
+      if (bytes > capacity) {
+        memory.reset();
+        capacity = 0;
+        void* p = std::aligned_alloc(64, bytes);
+        if (p == nullptr) throw std::bad_alloc();
+        memory.reset(static_cast<std::byte*>(p));
+        capacity = bytes;
+      }
+      return reinterpret_cast<T*>(memory.get());
+    }
+  };
   int threads_;
-  std::unique_ptr<std::byte, Free> memory_;
-  std::size_t capacity_ = 0;
+  Arena scratch_, workspace_;
 };
 
 /// What an operation costs at least: each operand crossing memory once. Benchmarks divide by it.

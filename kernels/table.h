@@ -3,8 +3,12 @@
 #include "kernels/adam.h"
 #include "kernels/add.h"
 #include "kernels/batch_norm.h"
+#include "kernels/batch_norm_fold.h"
 #include "kernels/conv3d.h"
 #include "kernels/fft3d.h"
+#include "kernels/fused_conv3d.h"
+#include "kernels/fused_max_pool.h"
+#include "kernels/fused_separable_conv3d.h"
 #include "kernels/leaky_batch_norm.h"
 #include "kernels/leaky_relu.h"
 #include "kernels/max_pool.h"
@@ -34,11 +38,20 @@ struct KernelTable {
   BatchNormForward<T>* batch_norm_forward = nullptr;
   BatchNormForwardEval<T>* batch_norm_forward_eval = nullptr;
   BatchNormBackward<T>* batch_norm_backward = nullptr;
+  BatchNormFoldForward<T>* batch_norm_fold_forward = nullptr;
+  BatchNormFoldForwardEval<T>* batch_norm_fold_forward_eval = nullptr;
+  BatchNormFoldBackward<T>* batch_norm_fold_backward = nullptr;
   Conv3dForward<T>* conv3d_forward = nullptr;
   Conv3dBackwardData<T>* conv3d_backward_data = nullptr;
   Conv3dBackwardWeights<T>* conv3d_backward_weights = nullptr;
   Fft3d<T>* fft3d_forward = nullptr;
   Fft3d<T>* fft3d_backward = nullptr;
+  FusedConv3dForward<T>* fused_conv3d_forward = nullptr;
+  FusedConv3dBackwardData<T>* fused_conv3d_backward_data = nullptr;
+  FusedConv3dBackwardWeights<T>* fused_conv3d_backward_weights = nullptr;
+  FusedMaxPoolForward<T>* fused_max_pool_forward = nullptr;
+  FusedSeparableConv3dForward<T>* fused_separable_conv3d_forward = nullptr;
+  FusedSeparableConv3dBackward<T>* fused_separable_conv3d_backward = nullptr;
   IntensityForward<T>* intensity_forward = nullptr;
   IntensityBackward<T>* intensity_backward = nullptr;
   LeakyBatchNormForward<T>* leaky_batch_norm_forward = nullptr;

@@ -1,0 +1,38 @@
+// fused_separable_conv3d: the block 3x1x1 -> 1x3x1 -> 1x1x3 with LeakyReLU and the statistics for batch normalisation, reading
+// its input through the normalisation before (fused_conv3d.h).
+//
+//   Defined as a composition, in(x), slope, statistics, pending gradient g and daffine as in fused_conv3d:
+//   (1)  u = conv3d(in(x), wd, bd),   v = conv3d(u, wh, bh),   y = leaky_relu(conv3d(v, ww, bw), slope), mean and var of y
+//   (2)  dv, dww, dbw from g and v;   du, dwh, dbh from dv and u;   dx, daffine, dwd, dbd from du and in(x)
+//
+// Shapes   those of separable_conv3d and fused_conv3d; u, v (N,D,H,W,C).
+// Saved    x, affine, u, v, y (and which). In inference u and v are empty: they need not exist outside a tile.
+// Cost     2 NDHW K (Ci C + C C + C Co) flops forward, twice that backward.
+#pragma once
+#include "kernels/fused_conv3d.h"
+#include "kernels/separable_conv3d.h"
+
+namespace fringe {
+
+/// `u` and `v` are both empty or both there; `statistics` may be empty.
+template <class T>
+using FusedSeparableConv3dForward = void(Stream&, T slope, const Reading<T>& x, const SeparableWeights<ConstView<T>>& weights,
+                                         View<T> u, View<T> v, View<T> y, View<T> statistics);
+/// `dv` and `du` are work space like v and u; `dx` may be empty, and `daffine` with it or when x has no affine.
+template <class T>
+using FusedSeparableConv3dBackward = void(Stream&, const Reading<T>& x, ConstView<T> u, ConstView<T> v,
+                                          const SeparableWeights<ConstView<T>>& weights, const PendingGradient<T>& g, View<T> dv,
+                                          View<T> du, View<T> dx, View<T> daffine, const SeparableWeights<View<T>>& gradients);
+
+namespace reference {
+template <class T>
+FusedSeparableConv3dForward<T> fused_separable_conv3d_forward;
+template <class T>
+FusedSeparableConv3dBackward<T> fused_separable_conv3d_backward;
+}  // namespace reference
+namespace cpu {
+FusedSeparableConv3dForward<float> fused_separable_conv3d_forward;
+FusedSeparableConv3dBackward<float> fused_separable_conv3d_backward;
+}  // namespace cpu
+
+}  // namespace fringe
