@@ -18,5 +18,8 @@ Add<T> add;
 namespace cpu {
 Add<float> add;
 }
+namespace cuda {
+Add<float> add;
+}
 
 }  // namespace fringe

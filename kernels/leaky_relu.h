@@ -33,5 +33,9 @@ namespace cpu {
 LeakyReluForward<float> leaky_relu_forward;
 LeakyReluBackward<float> leaky_relu_backward;
 }  // namespace cpu
+namespace cuda {
+LeakyReluForward<float> leaky_relu_forward;
+LeakyReluBackward<float> leaky_relu_backward;
+}  // namespace cuda
 
 }  // namespace fringe

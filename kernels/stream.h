@@ -1,10 +1,9 @@
-// The place where kernels run: how many threads, and scratch memory that outlives the call.
+// The place where kernels run: how many threads or which queue, and scratch memory that outlives the call.
 #pragma once
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
-#include <new>
 
+#include "kernels/device.h"
 #include "kernels/view.h"
 
 namespace fringe {
@@ -12,48 +11,51 @@ namespace fringe {
 /// Execution resources handed to every kernel as its first argument. One host thread uses one Stream at a time.
 class Stream {
  public:
-  explicit Stream(int threads = 1) : threads_(threads) {}
+  explicit Stream(int threads = 1, const Device& device = host_device())
+      : threads_(threads), device_(&device), queue_(device.open_queue(), device.close_queue), scratch_(device),
+        workspace_(device) {}
 
-  int threads() const { return threads_; }
+  int threads() const { return threads_; }  ///< of the host
+  const Device& device() const { return *device_; }
+  void* queue() const { return queue_.get(); }
+  void wait() const { device_->wait(queue()); }
 
   /// At least `count` elements of 64-byte aligned, uninitialised memory; valid until the next call on this stream.
   /// It grows to the largest request and stays, so a repeated step allocates nothing.
   template <class T>
   T* scratch(Index count) {
-    return scratch_.take<T>(count);
+    return scratch_.take<T>(*device_, count);
   }
 
   /// The same, in another place: for operations that run others, which use the scratch memory.
   template <class T>
   T* workspace(Index count) {
-    return workspace_.take<T>(count);
+    return workspace_.take<T>(*device_, count);
   }
 
   std::size_t scratch_bytes() const { return scratch_.capacity + workspace_.capacity; }
 
  private:
-  struct Free {
-    void operator()(std::byte* p) const { std::free(p); }
-  };
   struct Arena {
-    std::unique_ptr<std::byte, Free> memory;
+    std::unique_ptr<std::byte, void (*)(std::byte*) noexcept> memory;
     std::size_t capacity = 0;
 
+    explicit Arena(const Device& device) : memory(nullptr, device.release) {}
     template <class T>
-    T* take(Index count) {
+    T* take(const Device& device, Index count) {
       const auto bytes = (static_cast<std::size_t>(count) * sizeof(T) + 63) / 64 * 64;
       if (bytes > capacity) {
         memory.reset();
         capacity = 0;
-        void* p = std::aligned_alloc(64, bytes);
-        if (p == nullptr) throw std::bad_alloc();
-        memory.reset(static_cast<std::byte*>(p));
+        memory.reset(device.allocate(bytes));
         capacity = bytes;
       }
       return reinterpret_cast<T*>(memory.get());
     }
   };
   int threads_;
+  const Device* device_;
+  std::unique_ptr<void, void (*)(void*) noexcept> queue_;
   Arena scratch_, workspace_;
 };
 

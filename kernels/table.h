@@ -107,5 +107,8 @@ const KernelTable<T>& table();
 namespace cpu {
 const KernelTable<float>& table();
 }
+namespace cuda {
+const KernelTable<float>& table();  ///< throws Error in a build without the CUDA backend
+}
 
 }  // namespace fringe

@@ -1,4 +1,5 @@
-// The kernel tables of this build that are tested against the reference.
+// The kernel tables that a test program compares with the reference: the CPU's in engine_tests (backends_cpu.cpp), CUDA's,
+// emulated or on a device, in the others (backends_cuda.cpp).
 #pragma once
 #include <vector>
 
@@ -6,6 +7,6 @@
 
 namespace fringe::test {
 
-inline std::vector<const KernelTable<float>*> backends() { return {&cpu::table()}; }
+std::vector<const KernelTable<float>*> backends();
 
 }  // namespace fringe::test

@@ -1,0 +1,32 @@
+#include "kernels/device.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/error.h"
+
+namespace fringe {
+
+const Device& host_device() {
+  static constexpr Device host{
+      .name = "cpu",
+      .host_memory = true,
+      .allocate = [](std::size_t bytes) {
+        auto* memory = static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+        if (memory == nullptr) fail("out of memory: {} MB asked for; use a smaller --width or --size", bytes >> 20);
+        return memory;
+      },
+      .release = [](std::byte* memory) noexcept { std::free(memory); },
+      .open_queue = []() -> void* { return nullptr; },
+      .close_queue = [](void*) noexcept {},
+      .wait = [](void*) {},
+      .upload = [](void*, void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); },
+      .download = [](void*, void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); },
+      .copy = [](void*, void* to, const void* from, std::size_t bytes) { std::memmove(to, from, bytes); },
+      .fill = [](void*, float* to, float value, std::size_t count) { std::fill(to, to + count, value); },
+  };
+  return host;
+}
+
+}  // namespace fringe

@@ -1,0 +1,16 @@
+// Stands in for this folder in builds without the CUDA backend, so that the layers above need not know.
+#include "kernels/device.h"
+#include "kernels/table.h"
+
+namespace fringe::cuda {
+
+std::vector<DeviceInfo> devices(std::string& why_none) {
+  why_none = "this build has no CUDA backend";
+  return {};
+}
+
+const Device& device(int) { fail("cuda: this build has no CUDA backend; build with -DFRINGE_CUDA=ON, or use --device cpu"); }
+
+const KernelTable<float>& table() { fail("cuda: this build has no CUDA backend"); }
+
+}  // namespace fringe::cuda

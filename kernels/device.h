@@ -1,0 +1,43 @@
+// Where a backend's arrays live and where its work queues: plain functions, one set for each kind of memory.
+#pragma once
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace fringe {
+
+/// The host is one Device, a CUDA device another. Work handed to a queue runs in the order it was handed over, and may
+/// still be running when the call returns; on the host there is no queue (it is null) and work is done on return.
+struct Device {
+  const char* name;  ///< "cpu", "cuda"
+  bool host_memory;  ///< its arrays may be read and written by the host program
+
+  /// Memory aligned to at least 64 bytes, uninitialised. Throws Error: what was asked, what is free, what to lower.
+  std::byte* (*allocate)(std::size_t bytes);
+  void (*release)(std::byte* memory) noexcept;
+
+  void* (*open_queue)();
+  void (*close_queue)(void* queue) noexcept;
+  void (*wait)(void* queue);  ///< until everything handed to the queue is done; throws Error when some of it failed
+
+  void (*upload)(void* queue, void* to, const void* from_host, std::size_t bytes);    ///< from_host may change on return
+  void (*download)(void* queue, void* to_host, const void* from, std::size_t bytes);  ///< waits: the data are there
+  void (*copy)(void* queue, void* to, const void* from, std::size_t bytes);           ///< within the device
+  void (*fill)(void* queue, float* to, float value, std::size_t count);
+};
+
+const Device& host_device();
+
+namespace cuda {
+struct DeviceInfo {
+  int index;  ///< as the driver counts
+  std::string name;
+};
+/// The CUDA devices that this program can use; when there are none, `why_none` says why. Never throws: without a driver, a
+/// device, or the CUDA backend in this build, the list is empty.
+std::vector<DeviceInfo> devices(std::string& why_none);
+/// The memory and queues of CUDA device `index`, which becomes the one this process uses. Throws Error when there is none.
+const Device& device(int index);
+}  // namespace cuda
+
+}  // namespace fringe
