@@ -114,9 +114,9 @@ int refine(Options& o, const Common& common) {
     r = fringe::refine(
         pattern, o.refine,
         [&](const RefineProgress& p) {
-          line.show(fmt::format("start {}/{}  epoch {}/{}  chi2 {:.3e}  r {:.5f}  {:.1f} epochs/s  {} left", p.start + 1,
-                                p.starts, p.epoch, p.epochs, p.chi2, p.pearson, p.epochs_per_second,
-                                duration(p.seconds_left)),
+          line.show(fmt::format("{} {}/{}  epoch {}/{}  chi2 {:.3e}  r {:.5f}  {:.1f} epochs/s  {} left",
+                                p.chosen ? "best start" : "start", p.start + 1, p.starts, p.epoch, p.epochs, p.chi2,
+                                p.pearson, p.epochs_per_second, duration(p.seconds_left)),
                     p.epoch == p.epochs);
         },
         stop_signal);

@@ -155,8 +155,9 @@ bool Refinement::advance(Start& start, Index epochs, const std::function<void(co
     start.record(e);
     ++epochs_done_;
     const double seconds = seconds_before_ + since(started_), speed = static_cast<double>(epochs_done_) / seconds;
-    progress({std::min(current_, options_.starts - 1), options_.starts, epochs_done_, total_epochs(), e.chi2, e.pearson,
-              seconds, static_cast<double>(total_epochs() - epochs_done_) / speed, speed});
+    progress({static_cast<Index>(start.fit->seed() - options_.seed), options_.starts, current_ >= options_.starts,
+              epochs_done_, total_epochs(), e.chi2, e.pearson, seconds,
+              static_cast<double>(total_epochs() - epochs_done_) / speed, speed});
     if (!options_.checkpoint.empty() && since(last_checkpoint_) > options_.checkpoint_interval) {
       save_checkpoint();
       last_checkpoint_ = Clock::now();

@@ -30,6 +30,7 @@ struct RefineOptions {
 
 struct RefineProgress {
   Index start = 0, starts = 1;  ///< start that runs, from 0
+  bool chosen = false;          ///< the trials are over: the best start is carried to the end
   Index epoch = 0, epochs = 0;  ///< of all starts together
   double chi2 = 0, pearson = 0; ///< of this epoch, over the voxels of the fit
   double seconds = 0, seconds_left = 0, epochs_per_second = 0;

@@ -1,5 +1,4 @@
-// Simulated crystals and their diffraction patterns (SCIENCE.md sections 1 and 2; Wu et al., npj Comput. Mater. 7, 175
-// (2021), Methods).
+// Simulated crystals and their diffraction patterns (Wu et al., npj Comput. Mater. 7, 175 (2021), Methods).
 #pragma once
 #include "apps/phasing/fourier.h"
 #include "apps/phasing/pattern.h"
