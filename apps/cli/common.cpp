@@ -48,6 +48,7 @@ int run(int argc, char** argv) {
   add_refine(app, common, action);
   add_show(app, common, action);
   add_compare(app, common, action);
+  add_lab(app, common, action);
   add_info(app, common, action);
 #ifdef FRINGE_HAS_BENCH
   add_bench(app, common, action);

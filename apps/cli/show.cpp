@@ -6,8 +6,10 @@
 #include <numbers>
 
 #include "apps/cli/commands.h"
+#include "apps/cli/show_lab.h"
 #include "apps/io/canvas.h"
 #include "apps/io/cxi.h"
+#include "apps/io/lab_file.h"
 #include "apps/phasing/metrics.h"
 #include "engine/hdf5.h"
 
@@ -310,6 +312,11 @@ class Page {
 
 int show(const std::string& input, const std::string& output, const Common& common) {
   hdf5::require_writable(output);
+  if (io::is_lab(input)) {
+    draw_lab(io::read_lab(input), std::filesystem::path(input).filename().string(), output);
+    if (!common.quiet) fmt::print("written   {}\n", output);
+    return 0;
+  }
   Reconstruction r;
   if (io::is_reconstruction(input)) {
     r = io::read_reconstruction(input);
@@ -334,7 +341,7 @@ int show(const std::string& input, const std::string& output, const Common& comm
 void add_show(CLI::App& app, Common& common, Action& action) {
   auto* c = app.add_subcommand("show", "draw a result (or a pattern): crystal, diffraction, curves");
   auto input = std::make_shared<std::string>(), output = std::make_shared<std::string>();
-  c->add_option("input", *input, "CXI file of refine, prepare or simulate")->required()->type_name("FILE");
+  c->add_option("input", *input, "CXI file of refine, lab, prepare or simulate")->required()->type_name("FILE");
   c->add_option("-o,--output", *output, "picture (PNG)")->required()->type_name("FILE");
   c->add_flag("-q,--quiet", common.quiet, "print errors only");
   c->callback([input, output, &common, &action] { action = [=, &common] { return show(*input, *output, common); }; });

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <ctime>
 
+#include "apps/io/cxi_parts.h"
 #include "apps/io/hdf5_data.h"
 
 namespace fringe::io {
@@ -14,6 +15,68 @@ constexpr std::uint32_t pixel_is_invalid = 0x1, pixel_has_signal = 0x1000;
 
 constexpr double planck = 6.62607015e-34;      // [J s]
 constexpr double light_speed = 299792458.0;    // [m/s]
+
+void write_detector(hid_t file, const Pattern& p) {
+  write_volume(file, detector + "data", p.intensity);
+  Volume<std::uint32_t> mask(p.intensity.extent);
+  for (Index i = 0; i < mask.size(); ++i) mask.data[static_cast<std::size_t>(i)] = p.measured(i) ? 0 : pixel_is_invalid;
+  write_volume(file, detector + "mask", mask);
+  write_geometry(file, p.geometry);
+  write_text(file, "/entry_1/sample_1/name", p.sample);
+  write_attribute(file, "/entry_1/instrument_1", "NX_class", "NXinstrument");
+  write_attribute(file, detector, "NX_class", "NXdetector");
+  write_attribute(file, detector + "data", "units", "photons");
+}
+
+void write_image(hid_t file, const Volume<Complex>& object, const Volume<std::uint8_t>& support, const Geometry& geometry,
+                 const Extent& frame) {
+  write_volume(file, image + "data", object);
+  write_text(file, image + "data_type", "electron density");
+  write_text(file, image + "data_space", "real");
+  write_integer(file, image + "is_fft_shifted", 0);
+  Volume<std::uint32_t> mask(object.extent);
+  for (std::size_t i = 0; i < mask.data.size(); ++i)
+    mask.data[i] = support.empty() ? std::abs(object.data[i]) > 0 : support.data[i] != 0;
+  write_volume(file, image + "support", mask);
+  write_link(file, image + "mask", "support");
+  if (const auto v = geometry.voxel_size(frame)) {
+    std::vector<double> size;  // width, height, depth, as CXI wants them
+    for (const int axis : {2, 1, 0}) size.push_back((*v)[axis] * static_cast<double>(object.extent[axis]));
+    write_numbers(file, image + "image_size", size);
+    write_numbers(file, image + "voxel_size", {(*v)[0], (*v)[1], (*v)[2]});
+  }
+}
+
+Pattern read_detector(hid_t file, const std::string& name, const std::string& wanted) {
+  std::string path = wanted;
+  if (path.empty())
+    for (const auto& candidate : {detector + "data", std::string("/entry_1/data_1/data"), std::string("/entry_1/image_1/data")})
+      if (exists(file, candidate) && !is_complex(file, candidate)) {
+        path = candidate;
+        break;
+      }
+  if (path.empty() || !exists(file, path)) {
+    const auto arrays = list_arrays(file);
+    fail("{}: there is no {}; it holds {}", name, path.empty() ? "diffraction pattern in the places CXI knows" : "array " + path,
+         arrays.empty() ? "no arrays at all" : fmt::format("{}", fmt::join(arrays, ", ")));
+  }
+  Pattern p;
+  p.intensity = read_volume(file, path, name);
+  const auto slash = path.rfind('/');
+  const std::string mask_path = path.substr(0, slash + 1) + "mask";
+  if (exists(file, mask_path) && path != mask_path) {
+    const auto bits = read_volume(file, mask_path, name);
+    require(bits.extent == p.intensity.extent, "{}: the mask {} has another extent than the data", name, mask_path);
+    p.mask = Volume<std::uint8_t>(bits.extent);
+    for (std::size_t i = 0; i < bits.data.size(); ++i)
+      p.mask.data[i] = (static_cast<std::uint32_t>(bits.data[i]) & ~pixel_has_signal) == 0;
+  }
+  p.geometry = read_geometry(file);
+  p.sample = read_text(file, "/entry_1/sample_1/name").value_or("");
+  return p;
+}
+
+}  // namespace
 
 void write_geometry(hid_t file, const Geometry& g) {
   if (g.energy) {
@@ -73,37 +136,6 @@ void write_entry(hid_t file, int version, const std::string& start_time) {
   write_link(file, "/entry_last", "/entry_1");
 }
 
-void write_detector(hid_t file, const Pattern& p) {
-  write_volume(file, detector + "data", p.intensity);
-  Volume<std::uint32_t> mask(p.intensity.extent);
-  for (Index i = 0; i < mask.size(); ++i) mask.data[static_cast<std::size_t>(i)] = p.measured(i) ? 0 : pixel_is_invalid;
-  write_volume(file, detector + "mask", mask);
-  write_geometry(file, p.geometry);
-  write_text(file, "/entry_1/sample_1/name", p.sample);
-  write_attribute(file, "/entry_1/instrument_1", "NX_class", "NXinstrument");
-  write_attribute(file, detector, "NX_class", "NXdetector");
-  write_attribute(file, detector + "data", "units", "photons");
-}
-
-void write_image(hid_t file, const Volume<Complex>& object, const Volume<std::uint8_t>& support, const Geometry& geometry,
-                 const Extent& frame) {
-  write_volume(file, image + "data", object);
-  write_text(file, image + "data_type", "electron density");
-  write_text(file, image + "data_space", "real");
-  write_integer(file, image + "is_fft_shifted", 0);
-  Volume<std::uint32_t> mask(object.extent);
-  for (std::size_t i = 0; i < mask.data.size(); ++i)
-    mask.data[i] = support.empty() ? std::abs(object.data[i]) > 0 : support.data[i] != 0;
-  write_volume(file, image + "support", mask);
-  write_link(file, image + "mask", "support");
-  if (const auto v = geometry.voxel_size(frame)) {
-    std::vector<double> size;  // width, height, depth, as CXI wants them
-    for (const int axis : {2, 1, 0}) size.push_back((*v)[axis] * static_cast<double>(object.extent[axis]));
-    write_numbers(file, image + "image_size", size);
-    write_numbers(file, image + "voxel_size", {(*v)[0], (*v)[1], (*v)[2]});
-  }
-}
-
 void link_default(hid_t file, const std::string& target) {
   write_link(file, "/entry_1/data_1/data", target);
   write_attribute(file, "/entry_1/data_1", "NX_class", "NXdata");
@@ -116,37 +148,6 @@ std::string now() {
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&t));
   return text;
 }
-
-Pattern read_detector(hid_t file, const std::string& name, const std::string& wanted) {
-  std::string path = wanted;
-  if (path.empty())
-    for (const auto& candidate : {detector + "data", std::string("/entry_1/data_1/data"), std::string("/entry_1/image_1/data")})
-      if (exists(file, candidate) && !is_complex(file, candidate)) {
-        path = candidate;
-        break;
-      }
-  if (path.empty() || !exists(file, path)) {
-    const auto arrays = list_arrays(file);
-    fail("{}: there is no {}; it holds {}", name, path.empty() ? "diffraction pattern in the places CXI knows" : "array " + path,
-         arrays.empty() ? "no arrays at all" : fmt::format("{}", fmt::join(arrays, ", ")));
-  }
-  Pattern p;
-  p.intensity = read_volume(file, path, name);
-  const auto slash = path.rfind('/');
-  const std::string mask_path = path.substr(0, slash + 1) + "mask";
-  if (exists(file, mask_path) && path != mask_path) {
-    const auto bits = read_volume(file, mask_path, name);
-    require(bits.extent == p.intensity.extent, "{}: the mask {} has another extent than the data", name, mask_path);
-    p.mask = Volume<std::uint8_t>(bits.extent);
-    for (std::size_t i = 0; i < bits.data.size(); ++i)
-      p.mask.data[i] = (static_cast<std::uint32_t>(bits.data[i]) & ~pixel_has_signal) == 0;
-  }
-  p.geometry = read_geometry(file);
-  p.sample = read_text(file, "/entry_1/sample_1/name").value_or("");
-  return p;
-}
-
-}  // namespace
 
 void require_usable(const Pattern& pattern, const std::string& name) {
   const auto& e = pattern.intensity.extent;

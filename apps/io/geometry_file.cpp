@@ -84,8 +84,7 @@ class Section {
   std::vector<Rotation> rotations(const std::string& key, const char* what) const {
     const auto& node = at(key, what);
     const auto* list = node.as_array();
-    require(list != nullptr, "{}: {} must be a list such as [{{axis = \"+y\", degrees = 32.1}}]: {}", file_, full(key),
-            what);
+    require(list != nullptr, "{}: {} must be a list such as [{{axis = \"+y\", degrees = 32.1}}]: {}", file_, full(key), what);
     std::vector<Rotation> circles;
     for (std::size_t i = 0; i < list->size(); ++i) {
       const std::string name = fmt::format("{}[{}]", full(key), i);
@@ -154,9 +153,9 @@ Diffractometer read_diffractometer(const std::string& path) {
   const Section scan = top.table("scan", "axis, step_degrees");
   scan.allow({"axis", "step_degrees", "carried_by"});
   d.scan.axis = scan.direction("axis", "axis of the scanned circle of the sample with all circles at zero");
-  d.scan.angle =
-      scan.number("step_degrees", -5, 5, "turn of the sample from one frame to the next [degrees]; a rocking curve's is small") *
-      degree;
+  d.scan.angle = scan.number("step_degrees", -5, 5,
+                             "turn of the sample from frame to frame [degrees]; a rocking curve has small steps") *
+                 degree;
   require(d.scan.angle != 0, "{}: scan.step_degrees = 0: without a turn from frame to frame there is no third dimension",
           path);
   if (scan.find("carried_by") != nullptr)

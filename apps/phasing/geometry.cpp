@@ -85,8 +85,7 @@ void locate(Geometry& g, const Diffractometer& d, const Extent& extent, const st
   };
   Basis basis{scaled(cross(carried(d.scan.axis, d.carriers), q), -d.scan.angle / length(d.scan.axis)), across(row),
               across(column)};
-  require(unit_volume(basis) >= least_volume,
-          "{}: frames, rows and columns do not span reciprocal space: {}", name,
+  require(unit_volume(basis) >= least_volume, "{}: frames, rows and columns do not span reciprocal space: {}", name,
           length(basis[0]) <= 1e-9 * k * std::abs(d.scan.angle)
               ? "the scanned axis is parallel to the scattering vector, so that turning about it changes nothing"
               : "the scan moves the pattern within the plane of the detector; check the scanned axis and the directions of "

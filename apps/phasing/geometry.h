@@ -27,15 +27,15 @@ struct Rotation {
 
 /// What is needed to place a rocking curve in reciprocal space. Directions and axes are those with all circles at zero.
 struct Diffractometer {
-  double energy = 0;                   ///< [J]
-  double distance = 0;                 ///< sample to detector [m]
-  double pixel_height = 0;             ///< from row to row [m]
-  double pixel_width = 0;              ///< from column to column [m]
-  Vector3 row{0, -1, 0};               ///< where the next row is; rows are counted downwards
-  Vector3 column{1, 0, 0};             ///< where the next column is
-  std::vector<Rotation> detector;      ///< circles of the detector's arm, the one that carries the others first
-  std::vector<Rotation> carriers;      ///< circles of the sample that carry the scanned one, likewise
-  Rotation scan;                       ///< turn of the sample from frame to frame
+  double energy = 0;               ///< [J]
+  double distance = 0;             ///< sample to detector [m]
+  double pixel_height = 0;         ///< from row to row [m]
+  double pixel_width = 0;          ///< from column to column [m]
+  Vector3 row{0, -1, 0};           ///< where the next row is; rows are counted downwards
+  Vector3 column{1, 0, 0};         ///< where the next column is
+  std::vector<Rotation> detector;  ///< circles of the detector's arm, the one that carries the others first
+  std::vector<Rotation> carriers;  ///< circles of the sample that carry the scanned one, likewise
+  Rotation scan;                   ///< turn of the sample from frame to frame
   /// Row and column of the frames that the angles of the arm belong to: where the direct beam arrives with the arm at
   /// zero. Not given: the angles are taken to be those of the pattern's centre.
   std::optional<std::array<double, 2>> reference_pixel;

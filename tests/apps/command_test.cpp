@@ -27,7 +27,7 @@ TEST_SUITE("command") {
   TEST_CASE("help is there for the program and every command; wrong usage exits with 2") {
     const Folder folder("help");
     CHECK(fringe::test::fringe(folder, "--help").code == 0);
-    for (const std::string command : {"simulate", "prepare", "refine", "show", "compare", "info"}) {
+    for (const std::string command : {"simulate", "prepare", "refine", "lab", "show", "compare", "info"}) {
       const auto o = fringe::test::fringe(folder, command + " --help");
       CHECK(o.code == 0);
       CHECK(contains(o.out, "Options"));

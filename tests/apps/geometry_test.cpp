@@ -87,7 +87,8 @@ TEST_SUITE("geometry") {
       CHECK(b[1][i] == doctest::Approx((q_at(17, 16)[i] - q_at(15, 16)[i]) / 2).epsilon(1e-5));
       CHECK(b[2][i] == doctest::Approx((q_at(16, 17)[i] - q_at(16, 15)[i]) / 2).epsilon(1e-5));
     }
-    // In the sample, Q turns backwards about the scanned axis as its carrier left it: (1, 0, 0) turned by -20 degrees about z.
+    // In the sample, Q turns backwards about the scanned axis as its carrier left it: (1, 0, 0) turned by -20 degrees about
+    // z.
     const Vector3 axis{std::cos(20 * degree), -std::sin(20 * degree), 0};
     const auto after = turned(*g.bragg, axis, -0.01 * degree), before = turned(*g.bragg, axis, 0.01 * degree);
     for (std::size_t i = 0; i < 3; ++i)
@@ -119,7 +120,8 @@ TEST_SUITE("geometry") {
     const auto raw = pattern({.centre = {64, 32, 32}, .size = {128, 64, 64}}),
                binned = pattern({.centre = {64, 32, 32}, .binning = {2, 1, 1}, .size = {64, 64, 64}}),
                cropped = pattern({.centre = {64, 32, 32}, .size = {64, 32, 32}});
-    const auto a = *raw.voxel_size({128, 64, 64}), b = *binned.voxel_size({64, 64, 64}), c = *cropped.voxel_size({64, 32, 32});
+    const auto a = *raw.voxel_size({128, 64, 64}), b = *binned.voxel_size({64, 64, 64}),
+               c = *cropped.voxel_size({64, 32, 32});
     for (std::size_t i = 0; i < 3; ++i) {
       CHECK(b[i] == doctest::Approx(a[i]));
       CHECK(c[i] == doctest::Approx(2 * a[i]));
@@ -134,7 +136,8 @@ TEST_SUITE("geometry") {
     moved.origin = {0, 0, 100};
     const Extent extent{128, 64, 64};
     CHECK(two_theta(located(e, extent)) == doctest::Approx(two_theta(raw)));
-    CHECK(two_theta(located(e, extent, moved)) - two_theta(raw) == doctest::Approx(std::atan(100 * 55e-6 / 0.5)).epsilon(0.1));
+    CHECK(two_theta(located(e, extent, moved)) - two_theta(raw) ==
+          doctest::Approx(std::atan(100 * 55e-6 / 0.5)).epsilon(0.1));
   }
 
   TEST_CASE("what cannot be is refused, naming the file and the key") {
