@@ -38,6 +38,7 @@ void add_bench(CLI::App& app, Common& common, Action& action);
 void add_compare(CLI::App& app, Common& common, Action& action);
 void add_info(CLI::App& app, Common& common, Action& action);
 void add_lab(CLI::App& app, Common& common, Action& action);
+void add_iterate(CLI::App& app, Common& common, Action& action);
 void add_prepare(CLI::App& app, Common& common, Action& action);
 void add_refine(CLI::App& app, Common& common, Action& action);
 void add_show(CLI::App& app, Common& common, Action& action);

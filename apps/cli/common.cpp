@@ -46,6 +46,7 @@ int run(int argc, char** argv) {
   add_simulate(app, common, action);
   add_prepare(app, common, action);
   add_refine(app, common, action);
+  add_iterate(app, common, action);
   add_show(app, common, action);
   add_compare(app, common, action);
   add_lab(app, common, action);

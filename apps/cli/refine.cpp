@@ -1,12 +1,9 @@
 #include "apps/phasing/refine.h"
 
-#include <filesystem>
-
 #include "apps/cli/commands.h"
 #include "apps/cli/progress.h"
-#include "apps/cli/report.h"
+#include "apps/cli/result.h"
 #include "apps/io/cxi.h"
-#include "apps/io/vti.h"
 #include "engine/device.h"
 #include "engine/hdf5.h"
 
@@ -25,23 +22,6 @@ struct Options {
 
   bool given(const char* option) const { return command->count(option) > 0; }
 };
-
-/// "90", "90s", "2m", "1.5h" in seconds.
-double parse_duration(const std::string& text) {
-  std::size_t used = 0;
-  double value = 0;
-  try {
-    value = std::stod(text, &used);
-  } catch (const std::exception&) {
-    used = 0;
-  }
-  const std::string unit = text.substr(used);
-  const double factor = unit.empty() || unit == "s" ? 1 : unit == "m" || unit == "min" ? 60 : unit == "h" ? 3600 : 0;
-  if (used == 0 || factor == 0)
-    throw CLI::ValidationError("--time", fmt::format("'{}' is no duration; write 90, 90s, 2m or 1h", text));
-  if (!(value > 0)) throw CLI::ValidationError("--time", fmt::format("must be more than 0, not '{}'", text));
-  return value * factor;
-}
 
 /// The paper's own recipe (SCIENCE of Wu et al. 2021, Methods): one start, its loss, ADAM and SGD by turns.
 void apply_paper(Options& o) {
@@ -85,11 +65,9 @@ std::map<std::string, std::string> configuration(const RefineOptions& o) {
           {"model", o.model}};
 }
 
-bool is_vti(const std::string& path) { return std::filesystem::path(path).extension() == ".vti"; }
-
 int refine(Options& o, const Common& common) {
-  for (const auto& path : o.outputs) hdf5::require_writable(path);
-  for (const auto& path : {common.json, o.refine.checkpoint, o.refine.save_model})
+  require_writable_outputs(o.outputs, common);
+  for (const auto& path : {o.refine.checkpoint, o.refine.save_model})
     if (!path.empty()) hdf5::require_writable(path);
   const Pattern pattern = io::read_pattern(o.input);
   o.refine.seed = common.seed;
@@ -121,38 +99,11 @@ int refine(Options& o, const Common& common) {
         },
         stop_signal);
   }
-  r.command = common.command_line;
-  r.version = version();
   r.configuration = configuration(o.refine);
-  r.configuration["input"] = o.input;
-  if (stop_signal != 0) r.configuration["interrupted"] = fmt::format("by signal {}", stop_signal.load());
-
-  // Every output is tried, whatever happens to the others.
-  std::string failures;
-  const auto attempt = [&](const auto& write) {
-    try {
-      write();
-    } catch (const Error& e) {
-      failures += (failures.empty() ? "" : "; ") + std::string(e.what());
-    }
-  };
-  for (const auto& path : o.outputs)
-    attempt([&] { is_vti(path) ? io::write_vti(path, r) : io::write_reconstruction(path, r); });
-  if (!common.json.empty())
-    attempt([&] {
-      Report report = make_report(common);
-      for (const auto& [name, value] : r.metrics) report.insert(name, value);
-      toml::table settings;
-      for (const auto& [name, value] : r.configuration) settings.insert(name, value);
-      report.insert("configuration", settings);
-      report.insert("interrupted", stop_signal != 0);
-      write_json(common.json, report);
-    });
+  const std::string failures = write_outputs(r, o.input, o.outputs, common);
   if (!common.quiet) {
     const auto& m = r.metrics;
-    fmt::print("chi2        {:.4e}\nr           {:.6f}\nllk         {:.4g}\n", m.at("chi2"), m.at("pearson"), m.at("llk"));
-    if (m.contains("free_llk")) fmt::print("free llk    {:.4g}\n", m.at("free_llk"));
-    if (m.contains("true_error")) fmt::print("true error  {:.4f}\n", m.at("true_error"));
+    print_metrics(r);
     if (m.contains("polish_steps") && m.at("polish_steps") == 0)
       fmt::print("polish      left as the network drew it: the free LLK got no better\n");
     else if (m.contains("polish_steps"))

@@ -1,0 +1,72 @@
+#include "apps/cli/result.h"
+
+#include <filesystem>
+
+#include "apps/cli/report.h"
+#include "apps/io/cxi.h"
+#include "apps/io/vti.h"
+#include "engine/device.h"
+#include "engine/hdf5.h"
+
+namespace fringe::cli {
+
+void require_writable_outputs(const std::vector<std::string>& outputs, const Common& common) {
+  for (const auto& path : outputs) hdf5::require_writable(path);
+  if (!common.json.empty()) hdf5::require_writable(common.json);
+}
+
+std::string write_outputs(Reconstruction& r, const std::string& input, const std::vector<std::string>& outputs,
+                          const Common& common) {
+  r.command = common.command_line;
+  r.version = version();
+  r.configuration["input"] = input;
+  if (stop_signal != 0) r.configuration["interrupted"] = fmt::format("by signal {}", stop_signal.load());
+  std::string failures;
+  const auto attempt = [&](const auto& write) {
+    try {
+      write();
+    } catch (const Error& e) {
+      failures += (failures.empty() ? "" : "; ") + std::string(e.what());
+    }
+  };
+  for (const auto& path : outputs)
+    attempt([&] {
+      std::filesystem::path(path).extension() == ".vti" ? io::write_vti(path, r) : io::write_reconstruction(path, r);
+    });
+  if (!common.json.empty())
+    attempt([&] {
+      Report report = make_report(common);
+      for (const auto& [name, value] : r.metrics) report.insert(name, value);
+      toml::table settings;
+      for (const auto& [name, value] : r.configuration) settings.insert(name, value);
+      report.insert("configuration", settings);
+      report.insert("interrupted", stop_signal != 0);
+      write_json(common.json, report);
+    });
+  return failures;
+}
+
+void print_metrics(const Reconstruction& r) {
+  const auto& m = r.metrics;
+  fmt::print("chi2        {:.4e}\nr           {:.6f}\nllk         {:.4g}\n", m.at("chi2"), m.at("pearson"), m.at("llk"));
+  if (m.contains("free_llk")) fmt::print("free llk    {:.4g}\n", m.at("free_llk"));
+  if (m.contains("true_error")) fmt::print("true error  {:.4f}\n", m.at("true_error"));
+}
+
+double parse_duration(const std::string& text) {
+  std::size_t used = 0;
+  double value = 0;
+  try {
+    value = std::stod(text, &used);
+  } catch (const std::exception&) {
+    used = 0;
+  }
+  const std::string unit = text.substr(used);
+  const double factor = unit.empty() || unit == "s" ? 1 : unit == "m" || unit == "min" ? 60 : unit == "h" ? 3600 : 0;
+  if (used == 0 || factor == 0)
+    throw CLI::ValidationError("--time", fmt::format("'{}' is no duration; write 90, 90s, 2m or 1h", text));
+  if (!(value > 0)) throw CLI::ValidationError("--time", fmt::format("must be more than 0, not '{}'", text));
+  return value * factor;
+}
+
+}  // namespace fringe::cli

@@ -1,0 +1,25 @@
+// What the commands that retrieve a crystal have in common: their outputs.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "apps/cli/commands.h"
+#include "apps/phasing/pattern.h"
+
+namespace fringe::cli {
+
+/// Throws Error unless each output, and the report, can be written.
+void require_writable_outputs(const std::vector<std::string>& outputs, const Common& common);
+
+/// Writes the result to every output (.vti for ParaView, else CXI) and the report; every one is tried, whatever happens to the
+/// others. Returns what failed, in words, empty when nothing did. Fills in command, version, `input` and the interruption.
+std::string write_outputs(Reconstruction& result, const std::string& input, const std::vector<std::string>& outputs,
+                          const Common& common);
+
+/// chi2, r, llk, free llk, true error: a line each, on standard output.
+void print_metrics(const Reconstruction& result);
+
+/// "90", "90s", "2m", "1.5h" in seconds. Throws CLI::ValidationError.
+double parse_duration(const std::string& text);
+
+}  // namespace fringe::cli

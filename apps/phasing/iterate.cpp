@@ -1,0 +1,531 @@
+#include "apps/phasing/iterate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <condition_variable>
+#include <ctime>
+#include <mutex>
+#include <thread>
+
+#include "apps/phasing/alignment.h"
+#include "apps/phasing/refine.h"
+#include "apps/phasing/simulate.h"
+#include "engine/checkpoint.h"
+#include "engine/device.h"
+
+namespace fringe {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::string now_text() {
+  const std::time_t t = std::time(nullptr);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&t));
+  return text;
+}
+
+std::vector<double> flat(const Volume<Complex>& object) {
+  std::vector<double> out;
+  for (const auto& v : object.data) out.insert(out.end(), {static_cast<double>(v.real()), static_cast<double>(v.imag())});
+  return out;
+}
+Volume<Complex> unflat(const std::vector<double>& values, const Extent& extent) {
+  Volume<Complex> object(extent);
+  require(values.size() == 2 * object.data.size(), "iterate: the checkpoint's object has another extent");
+  for (std::size_t i = 0; i < object.data.size(); ++i)
+    object.data[i] = {static_cast<float>(values[2 * i]), static_cast<float>(values[2 * i + 1])};
+  return object;
+}
+
+/// What must be equal for a checkpoint to be gone on from.
+std::string fingerprint(const Pattern& pattern, const IterateOptions& o) {
+  double sum = 0, squares = 0;
+  for (const float v : pattern.intensity.data)
+    if (std::isfinite(v)) sum += static_cast<double>(v), squares += static_cast<double>(v) * static_cast<double>(v);
+  std::complex<double> object = 0;
+  for (const auto& v : o.object.data) object += std::complex<double>(v);
+  const auto& e = pattern.intensity.extent;
+  const auto& s = o.shrink_wrap;
+  const auto range = o.step.phase_range.value_or(std::array<double, 2>{0, 0});
+  return fmt::format("{}x{}x{} {:.17g} {:.17g} recipe {} beta {} flip {} range {} {} support {} {} shrink {} {} {} {} {} {} {} {} {} {} {} {} "
+                     "detwin {} {} low {} {} coherence {} {} object {} {} starts {} {} seed {} free {}",
+                     e[0], e[1], e[2], sum, squares, text_of(o.recipe), o.step.beta, o.step.charge_threshold, range[0], range[1],
+                     static_cast<int>(o.first_support), voxels_in(o.support), o.shrinks, s.start, s.step, s.stop, s.threshold, s.last_threshold,
+                     static_cast<int>(s.of), s.sigma, s.last_sigma, s.decay, s.least, s.most, o.detwin, o.detwin_length,
+                     o.low_resolution, o.low_resolution_end, static_cast<int>(o.coherence), o.coherence_width, object.real(),
+                     object.imag(), o.starts, o.first_start, o.seed, o.free_fraction);
+}
+
+/// What all starts share and never write.
+struct Common {
+  const Pattern& pattern;
+  const IterateOptions& options;
+  Mask free;
+  PhaseProblem problem;
+  Mask first_support;
+  Index total, last_block;  ///< iterations in all, and before the recipe's last block
+
+  Common(const Pattern& p, const IterateOptions& o)
+      : pattern(p), options(o),
+        free(o.free_fraction > 0 ? make_free_mask(o.seed, p.intensity.extent, p.mask, {.fraction = o.free_fraction}) : Mask{}),
+        problem(p, free), total(iterations(o.recipe)), last_block(total - (o.recipe.empty() ? 0 : o.recipe.back().count)) {
+    require(total >= 1 && o.starts >= 1, "iterate: at least one start and one iteration are needed");
+    const Extent& e = p.intensity.extent;
+    const Extent half{e[0] / 2, e[1] / 2, e[2] / 2};
+    switch (o.first_support) {
+      case FirstSupport::given:
+        first_support = pad_or_crop(o.support, half);
+        require(voxels_in(first_support) > 0, "iterate: the support has no voxels");
+        break;
+      case FirstSupport::box:
+        first_support = box_support(e);
+        break;
+      case FirstSupport::autocorrelation:
+        first_support = autocorrelation_support(p, 0.04, 1.5, o.threads);
+        break;
+    }
+  }
+};
+
+/// One start, at one of its iterations.
+class Start {
+ public:
+  Start(const Common& common, Index number, int threads)
+      : common_(common), iterator_(common.problem, threads), number_(number) {
+    const auto& o = common.options;
+    if (o.coherence != CoherenceModel::full)
+      iterator_.set_coherence(Coherence(common.problem.extent, o.coherence, o.coherence_width));
+    iterator_.set_support(common.first_support);
+    whole_support_ = common.first_support;
+    if (o.object.empty())
+      iterator_.start_random(o.seed + static_cast<std::uint64_t>(o.first_start + number));
+    else
+      iterator_.start_from(o.object);
+  }
+
+  Index number() const { return number_; }
+  Index iteration() const { return iteration_; }
+  double last_chi2() const { return chi2_.value.empty() ? 1 : chi2_.value.back(); }
+  const Curve& chi2() const { return chi2_; }
+  const Curve& size() const { return size_; }
+  Coherence* coherence() { return iterator_.coherence(); }
+
+  void step() {
+    const auto& o = common_.options;
+    before_step();
+    const Algorithm algorithm = algorithm_at(iteration_);
+    const double chi2 = iterator_.step(algorithm, o.step);
+    require(std::isfinite(chi2), "iterate: {} diverged at iteration {} of seed {}", name(algorithm), iteration_ + 1,
+            o.seed + static_cast<std::uint64_t>(o.first_start + number_));
+    ++iteration_;
+    chi2_.epoch.push_back(static_cast<double>(iteration_));
+    chi2_.value.push_back(chi2);
+    if (algorithm == Algorithm::er && iteration_ < common_.total && algorithm_at(iteration_) != Algorithm::er)
+      iterator_.update_coherence();
+  }
+
+  /// The crystal of this moment: P_S P_M x after anything but ER and ML. Works on a copy of the state.
+  Volume<Complex> object() {
+    const bool ends_inside =
+        iteration_ > 0 && (algorithm_at(iteration_ - 1) == Algorithm::er || algorithm_at(iteration_ - 1) == Algorithm::ml);
+    if (ends_inside) return iterator_.centre();
+    const auto kept = iterator_.state();
+    iterator_.step(Algorithm::er, {});
+    auto object = iterator_.centre();
+    iterator_.restore(kept);
+    return object;
+  }
+
+  void save(Checkpoint& c) const {
+    c.numbers["number"] = static_cast<double>(number_);
+    c.numbers["iteration"] = static_cast<double>(iteration_);
+    c.put("state", iterator_.state());
+    c.put("support", std::vector<double>(iterator_.support().data.begin(), iterator_.support().data.end()));
+    c.put("whole_support", std::vector<double>(whole_support_.data.begin(), whole_support_.data.end()));
+    c.put("chi2", chi2_.value);
+    c.put("size.iteration", size_.epoch);
+    c.put("size", size_.value);
+    if (auto* coherence = const_cast<PhaseIterator&>(iterator_).coherence()) c.put("coherence", coherence->state());
+  }
+  void load(const Checkpoint& c) {
+    iteration_ = static_cast<Index>(c.number("iteration"));
+    Mask support(whole_support_.extent);
+    const auto read = [&](const char* array) {
+      const auto values = c.values(array);
+      for (std::size_t i = 0; i < values.size(); ++i) support.data[i] = values[i] != 0;
+      return support;
+    };
+    whole_support_ = read("whole_support");
+    iterator_.set_support(read("support"));
+    set_resolution();
+    iterator_.restore(c.values("state"));
+    if (auto* coherence = iterator_.coherence()) coherence->restore(c.values("coherence"));
+    chi2_.value = c.values("chi2");
+    chi2_.epoch.clear();
+    for (std::size_t i = 1; i <= chi2_.value.size(); ++i) chi2_.epoch.push_back(static_cast<double>(i));
+    size_ = {c.values("size.iteration"), c.values("size")};
+  }
+
+ private:
+  Algorithm algorithm_at(Index iteration) const {
+    for (const auto& block : common_.options.recipe)
+      if ((iteration -= block.count) < 0) return block.algorithm;
+    return Algorithm::er;
+  }
+
+  /// Resolution, support and twin, as they have to be for iteration `iteration_`.
+  void before_step() {
+    const auto& o = common_.options;
+    const auto& s = o.shrink_wrap;
+    if (o.low_resolution < 1 && (iteration_ % 10 == 0 || iteration_ == resolution_end())) set_resolution();
+    const Index stop = s.stop > 0 ? s.stop : std::max(common_.last_block, s.start + 1);
+    if (o.shrinks && iteration_ >= s.start && iteration_ < stop && (iteration_ - s.start) % s.step == 0) {
+      const double passed = static_cast<double>(iteration_ - s.start) / static_cast<double>(std::max<Index>(1, stop - s.start));
+      const double t = s.decay > 0 ? std::min(1.0, passed / s.decay) : 1;
+      const double sigma = s.sigma * std::pow(s.last_sigma / s.sigma, t);
+      const auto margin = static_cast<Index>(std::ceil(3 * sigma));
+      Mask support = shrink_wrap(iterator_.centre(margin), margin, whole_support_, s, threshold_of(s, o.first_start + number_), sigma);
+      const auto shift = centring_shift(support);
+      iterator_.roll(shift);
+      whole_support_ = moved(support, shift);
+      iterator_.set_support(whole_support_);
+      size_.epoch.push_back(static_cast<double>(iteration_));
+      size_.value.push_back(static_cast<double>(voxels_in(whole_support_)));
+    }
+    if (o.detwin > 0 && iteration_ == o.detwin) iterator_.set_support(half_of(whole_support_));
+    if (o.detwin > 0 && iteration_ == o.detwin + o.detwin_length) iterator_.set_support(whole_support_);
+  }
+
+  Index resolution_end() const {
+    return static_cast<Index>(common_.options.low_resolution_end * static_cast<double>(common_.total));
+  }
+  void set_resolution() {
+    const auto& o = common_.options;
+    if (!(o.low_resolution < 1)) return;
+    const Index end = resolution_end();
+    const double t = static_cast<double>(iteration_ / 10 * 10) / static_cast<double>(std::max<Index>(1, end));
+    iterator_.limit_resolution(iteration_ >= end ? 1 : std::pow(o.low_resolution, 1 - t));
+  }
+
+  const Common& common_;
+  PhaseIterator iterator_;
+  Mask whole_support_;  ///< less of it is in use while twins are told apart
+  Index number_, iteration_ = 0;
+  Curve chi2_, size_;
+};
+
+/// A start's end.
+struct Finished {
+  Index number = -1;
+  double score = 0;
+  Volume<Complex> object;
+  Curve chi2, size;
+  std::vector<double> kernel;  ///< of partial coherence
+  bool better_than(const Finished& other) const {
+    return other.number < 0 || score < other.score || (score == other.score && number < other.number);
+  }
+};
+
+class Iteration {
+ public:
+  Iteration(const Pattern& pattern, const IterateOptions& options)
+      : options_(options), common_(pattern, options),
+        workers_(static_cast<int>(std::min<Index>(options.threads, options.starts))),
+        threads_each_(std::max(1, options.threads / workers_)), scores_(static_cast<std::size_t>(options.starts), unfinished) {}
+
+  Reconstruction run(const std::function<void(const IterateProgress&)>& progress, const std::atomic<int>& stop);
+
+ private:
+  static constexpr double unfinished = std::numeric_limits<double>::infinity();
+
+  void work(const std::atomic<int>& stop);
+  /// To the end of the recipe; false when interrupted.
+  bool advance(Start& start, const std::atomic<int>& stop);
+  void finish(Start& start, bool complete);
+  Volume<float> calculated(const Volume<Complex>& object, Coherence* coherence) const;
+  bool out_of_time() const { return options_.time_limit > 0 && since(started_) > options_.time_limit; }
+  Index next_number();
+  void deposit(const Start& start);
+  void save_checkpoint() const;
+  void load_checkpoint();
+  IterateProgress status() const;
+  Reconstruction result();
+
+  const IterateOptions& options_;
+  Common common_;
+  int workers_, threads_each_;
+
+  mutable std::mutex mutex_;  ///< guards all below
+  std::condition_variable changed_;
+  std::vector<double> scores_;
+  std::map<Index, Checkpoint> running_;  ///< last known states of starts that are not finished
+  std::vector<Index> taken_;             ///< starts that a worker has begun
+  Finished best_;                        ///< of the starts that came to their end
+  Finished interrupted_;                 ///< of those that did not
+  Index finished_ = 0, working_ = 0;
+  double chi2_ = 1, longest_start_ = 0;
+  std::string failure_;
+  Clock::time_point last_checkpoint_ = Clock::now();
+
+  std::atomic<Index> iterations_done_{0};
+  std::atomic<bool> give_up_{false};
+  double seconds_before_ = 0;
+  Clock::time_point started_ = Clock::now();
+  std::string start_time_ = now_text();
+};
+
+Volume<float> Iteration::calculated(const Volume<Complex>& object, Coherence* coherence) const {
+  const Extent& e = common_.problem.extent;
+  auto intensity = converted<float>(diffract(object, e, threads_each_));
+  if (coherence != nullptr) coherence->blur(intensity.data.data(), intensity.data.data());  // any origin: a convolution
+  return intensity;
+}
+
+Index Iteration::next_number() {
+  const std::lock_guard lock(mutex_);
+  for (Index n = 0; n < options_.starts; ++n) {
+    if (scores_[static_cast<std::size_t>(n)] != unfinished || std::count(taken_.begin(), taken_.end(), n) > 0) continue;
+    if (options_.time_limit > 0 && best_.number >= 0 && since(started_) + longest_start_ > options_.time_limit) return -1;
+    taken_.push_back(n);
+    return n;
+  }
+  return -1;
+}
+
+void Iteration::deposit(const Start& start) {
+  Checkpoint c;
+  start.save(c);
+  const std::lock_guard lock(mutex_);
+  running_[start.number()] = std::move(c);
+  if (since(last_checkpoint_) > options_.checkpoint_interval / 2) {
+    save_checkpoint();
+    last_checkpoint_ = Clock::now();
+  }
+}
+
+bool Iteration::advance(Start& start, const std::atomic<int>& stop) {
+  auto deposited = Clock::now();
+  while (start.iteration() < common_.total) {
+    if (stop != 0 || give_up_ || out_of_time()) return false;
+    start.step();
+    ++iterations_done_;
+    if (start.iteration() % 10 == 0) {
+      const std::lock_guard lock(mutex_);
+      chi2_ = start.last_chi2();
+    }
+    if (!options_.checkpoint.empty() && since(deposited) > options_.checkpoint_interval) {
+      deposit(start);
+      deposited = Clock::now();
+    }
+  }
+  return true;
+}
+
+void Iteration::finish(Start& start, bool complete) {
+  Finished f{start.number(), 0, start.object(), start.chi2(), start.size(), {}};
+  const auto intensity = calculated(f.object, start.coherence());
+  f.score = common_.free.empty() ? chi2(intensity, common_.pattern) : free_llk(intensity, common_.pattern, common_.free);
+  if (!std::isfinite(f.score)) f.score = std::numeric_limits<double>::max();
+  if (start.coherence() != nullptr) f.kernel = start.coherence()->state();
+  Checkpoint state;
+  if (!complete && !options_.checkpoint.empty()) start.save(state);
+  const std::lock_guard lock(mutex_);
+  if (complete) {
+    scores_[static_cast<std::size_t>(f.number)] = f.score;
+    running_.erase(f.number);
+    ++finished_;
+  } else if (!options_.checkpoint.empty()) {
+    running_[f.number] = std::move(state);
+  }
+  Finished& rival = complete ? best_ : interrupted_;
+  if (f.better_than(rival)) rival = std::move(f);
+}
+
+void Iteration::work(const std::atomic<int>& stop) {
+  try {
+    for (Index number; stop == 0 && !give_up_ && (number = next_number()) >= 0;) {
+      const auto begin = Clock::now();
+      Start start(common_, number, threads_each_);
+      Checkpoint state;
+      bool resumed = false;
+      {
+        const std::lock_guard lock(mutex_);
+        if (const auto found = running_.find(number); found != running_.end()) state = found->second, resumed = true;
+      }
+      if (resumed) start.load(state);
+      const bool complete = advance(start, stop);
+      finish(start, complete);
+      const std::lock_guard lock(mutex_);
+      if (complete && !resumed) longest_start_ = std::max(longest_start_, since(begin));
+      if (!complete) break;
+    }
+  } catch (const std::exception& e) {
+    const std::lock_guard lock(mutex_);
+    failure_ = e.what();
+    give_up_ = true;
+  }
+  const std::lock_guard lock(mutex_);
+  --working_;
+  changed_.notify_all();
+}
+
+IterateProgress Iteration::status() const {
+  const std::lock_guard lock(mutex_);
+  const double seconds = seconds_before_ + since(started_);
+  const Index done = iterations_done_, all = options_.starts * common_.total;
+  const double speed = static_cast<double>(done) / seconds;
+  double left = static_cast<double>(all - done) / std::max(speed, 1e-9);
+  if (options_.time_limit > 0) left = std::clamp(left, 0.0, std::max(0.0, options_.time_limit - since(started_)));
+  IterateProgress p{finished_, options_.starts, done, all, chi2_, {}, seconds, left, speed};
+  p.best = best_.number >= 0 ? best_.score : std::numeric_limits<double>::quiet_NaN();
+  return p;
+}
+
+Reconstruction Iteration::run(const std::function<void(const IterateProgress&)>& progress, const std::atomic<int>& stop) {
+  if (options_.resume) load_checkpoint();
+  working_ = workers_;
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < workers_; ++i) threads.emplace_back([&] { work(stop); });
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, std::chrono::milliseconds(100), [&] { return working_ == 0; });
+      if (working_ == 0) break;
+    }
+    progress(status());
+  }
+  threads.clear();
+  require(failure_.empty(), "{}", failure_);
+  if (!options_.checkpoint.empty()) save_checkpoint();
+  progress(status());
+  if (interrupted_.number >= 0 && interrupted_.better_than(best_)) best_ = std::move(interrupted_);
+  return result();
+}
+
+void Iteration::save_checkpoint() const {
+  Checkpoint c;
+  c.texts["fingerprint"] = fingerprint(common_.pattern, options_);
+  c.numbers["iterations_done"] = static_cast<double>(iterations_done_);
+  c.numbers["seconds"] = seconds_before_ + since(started_);
+  std::vector<double> scores = scores_;
+  for (auto& s : scores)
+    if (s == unfinished) s = -1;
+  c.put("scores", scores);
+  c.numbers["best.number"] = static_cast<double>(best_.number);
+  if (best_.number >= 0) {
+    c.put("best.object", flat(best_.object));
+    c.put("best.chi2", best_.chi2.value);
+    c.put("best.size.iteration", best_.size.epoch);
+    c.put("best.size", best_.size.value);
+    c.put("best.kernel", best_.kernel);
+  }
+  std::vector<double> numbers;
+  for (const auto& [number, state] : running_) {
+    numbers.push_back(static_cast<double>(number));
+    c.add(fmt::format("start{}.", number), state);
+  }
+  c.put("running", numbers);
+  c.save(options_.checkpoint);
+}
+
+void Iteration::load_checkpoint() {
+  const auto c = Checkpoint::load(options_.checkpoint);
+  require(c.text("fingerprint") == fingerprint(common_.pattern, options_),
+          "{}: the checkpoint is of another pattern or other options:\n  there {}\n  here  {}", options_.checkpoint,
+          c.text("fingerprint"), fingerprint(common_.pattern, options_));
+  seconds_before_ = c.number("seconds");
+  scores_ = c.values("scores");
+  for (auto& s : scores_) {
+    if (s < 0)
+      s = unfinished;
+    else
+      ++finished_;
+  }
+  iterations_done_ = finished_ * common_.total;
+  if (const auto number = static_cast<Index>(c.number("best.number")); number >= 0) {
+    const Extent& e = common_.problem.extent;
+    best_ = {number, scores_[static_cast<std::size_t>(number)], unflat(c.values("best.object"), {e[0] / 2, e[1] / 2, e[2] / 2}), {},
+             {c.values("best.size.iteration"), c.values("best.size")}, c.values("best.kernel")};
+    best_.chi2.value = c.values("best.chi2");
+    for (std::size_t i = 1; i <= best_.chi2.value.size(); ++i) best_.chi2.epoch.push_back(static_cast<double>(i));
+  }
+  for (const double n : c.values("running")) {
+    const auto number = static_cast<Index>(n);
+    running_[number] = c.part(fmt::format("start{}.", number));
+    iterations_done_ += static_cast<Index>(running_[number].number("iteration"));
+  }
+}
+
+Reconstruction Iteration::result() {
+  require(best_.number >= 0, "iterate: interrupted before the first iteration");
+  Reconstruction r;
+  const Pattern& pattern = common_.pattern;
+  r.pattern = pattern;
+  r.object = best_.object;
+  centre_object(r.object);
+  std::optional<Coherence> coherence;
+  if (!best_.kernel.empty()) {
+    coherence.emplace(common_.problem.extent, options_.coherence, options_.coherence_width);
+    coherence->restore(best_.kernel);
+    r.metrics["coherence_width"] = coherence->width();
+  }
+  r.calculated = calculated(r.object, coherence ? &*coherence : nullptr);
+  const auto scale = static_cast<float>(amplitude_scale(r.calculated, pattern, common_.free));
+  if (scale > 0) {
+    for (auto& v : r.object.data) v *= scale;
+    for (auto& v : r.calculated.data) v *= scale * scale;
+  }
+  r.support = Mask(r.object.extent);
+  for (std::size_t i = 0; i < r.support.data.size(); ++i) r.support.data[i] = r.object.data[i] != Complex(0);
+  const auto fit = fit_quality(r.calculated, pattern, common_.free);
+  r.metrics["chi2"] = fit.chi2;
+  r.metrics["pearson"] = fit.pearson;
+  r.metrics["llk"] = fit.llk;
+  if (fit.free_llk) r.metrics["free_llk"] = *fit.free_llk;
+  r.metrics["chi2_all"] = chi2(r.calculated, pattern);
+  if (!pattern.truth.empty())
+    r.metrics["true_error"] = align(r.object, pattern.truth, {.threads = options_.threads}).error;
+  const double seconds = seconds_before_ + since(started_);
+  const auto done = static_cast<double>(iterations_done_);
+  r.metrics["seconds"] = seconds;
+  r.metrics["epochs"] = done;
+  r.metrics["epochs_per_second"] = done / seconds;
+  r.metrics["starts"] = static_cast<double>(std::max<Index>(1, finished_));
+  r.metrics["best_seed"] = static_cast<double>(options_.seed) + static_cast<double>(options_.first_start + best_.number);
+  r.metrics["support_voxels"] = static_cast<double>(voxels_in(r.support));
+  Curve& scores = r.curves["start_free_llk"];
+  for (std::size_t i = 0; i < scores_.size(); ++i)
+    if (scores_[i] != unfinished) {
+      scores.epoch.push_back(static_cast<double>(options_.seed) + static_cast<double>(options_.first_start) + static_cast<double>(i));
+      scores.value.push_back(scores_[i]);
+    }
+  r.curves["chi2"] = best_.chi2;
+  r.curves["support_voxels"] = best_.size;
+  r.device = device_name();
+  r.start_time = start_time_;
+  return r;
+}
+
+}  // namespace
+
+void use_paper_recipe(IterateOptions& o) {
+  o.recipe = parse_recipe("50*ER+18*(50*HIO+50*ER)+50*HIO+100*ER");
+  o.step.beta = 0.9;
+  o.first_support = FirstSupport::box;
+  o.shrinks = true;
+  o.shrink_wrap.threshold = o.shrink_wrap.last_threshold = 0.2;
+  o.shrink_wrap.of = ThresholdOf::maximum;
+  o.shrink_wrap.start = 100;
+  o.shrink_wrap.step = 10;
+  o.shrink_wrap.stop = 0;
+}
+
+Reconstruction iterate(const Pattern& pattern, const IterateOptions& options,
+                       const std::function<void(const IterateProgress&)>& progress, const std::atomic<int>& stop) {
+  return Iteration(pattern, options).run(progress, stop);
+}
+
+}  // namespace fringe
