@@ -30,6 +30,8 @@ class Checkpoint {
   }
   void put(const std::string& name, const std::vector<double>& values);
   std::vector<double> values(const std::string& name) const;  ///< of a vector that was put; throws Error when missing
+  /// Of any array, whatever its shape; throws Error when missing.
+  const std::vector<double>& array_values(const std::string& name) const { return array(name).values; }
   bool has(const std::string& name) const { return arrays_.contains(name); }
   double number(const std::string& name) const;             ///< throws Error when missing
   const std::string& text(const std::string& name) const;  ///< throws Error when missing

@@ -6,6 +6,7 @@ namespace fringe {
 
 void NetworkOptions::save(Checkpoint& c) const {
   c.numbers["network.levels"] = static_cast<double>(levels);
+  c.numbers["network.inputs"] = static_cast<double>(inputs);
   c.numbers["network.width"] = static_cast<double>(width);
   c.numbers["network.slope"] = slope;
   c.numbers["network.batch_norm"] = batch_norm;
@@ -18,6 +19,7 @@ void NetworkOptions::save(Checkpoint& c) const {
 NetworkOptions NetworkOptions::load(const Checkpoint& c) {
   NetworkOptions o;
   o.levels = static_cast<Index>(c.number("network.levels"));
+  if (c.numbers.contains("network.inputs")) o.inputs = static_cast<Index>(c.number("network.inputs"));
   o.width = static_cast<Index>(c.number("network.width"));
   o.slope = c.number("network.slope");
   o.batch_norm = c.number("network.batch_norm") != 0;
@@ -33,7 +35,7 @@ Network<T>::Network(Context<T>& context, const NetworkOptions& options, std::uin
     : context_(context), options_(options), seed_(seed) {
   require(options.levels >= 1 && options.levels <= 8, "network: levels must be 1 to 8, not {}", options.levels);
   require(options.width >= 1 && options.width <= 512, "network: width must be 1 to 512, not {}", options.width);
-  Index in = 1;
+  Index in = options.inputs;
   for (Index i = 0; i < options.levels; ++i) {
     encoder_.push_back(make_block(fmt::format("encoder.{}", i), in, options.width << i));
     in = options.width << i;
@@ -144,7 +146,7 @@ template <class T>
 auto Network<T>::forward(Tape<T>& tape, const Variable<T>& input, Statistics statistics) -> Output {
   const Shape s = input.shape();
   const Index step = Index{1} << options_.levels;
-  require(s.c == 1, "network: input has {} channels, expected 1", s.c);
+  require(s.c == options_.inputs, "network: input has {} channels, expected {}", s.c, options_.inputs);
   require(s.d % step == 0 && s.h % step == 0 && s.w % step == 0,
           "network: with {} levels extents must be multiples of {}, the input is {}", options_.levels, step, s.str());
   Variable<T> x = input;

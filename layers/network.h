@@ -29,6 +29,7 @@ enum class Upsampling { nearest, trilinear };
 
 struct NetworkOptions {
   Index levels = 4;        ///< poolings; the input's extent must be a multiple of 2^levels
+  Index inputs = 1;        ///< channels of the input
   Index width = 8;         ///< channels of the first block, doubled at every level
   double slope = 0.01;     ///< of LeakyReLU
   bool batch_norm = true;
@@ -54,7 +55,7 @@ class Network {
   };
   enum class Statistics { batch, running };  ///< what BatchNorm normalises by
 
-  /// input (N,D,H,W,1). Throws Error when an extent is no multiple of 2^levels.
+  /// input (N,D,H,W,inputs). Throws Error when an extent is no multiple of 2^levels.
   Output forward(Tape<T>& tape, const Variable<T>& input, Statistics statistics = Statistics::batch);
 
   const NetworkOptions& options() const { return options_; }

@@ -39,9 +39,11 @@ void add_compare(CLI::App& app, Common& common, Action& action);
 void add_info(CLI::App& app, Common& common, Action& action);
 void add_lab(CLI::App& app, Common& common, Action& action);
 void add_iterate(CLI::App& app, Common& common, Action& action);
+void add_predict(CLI::App& app, Common& common, Action& action);
 void add_prepare(CLI::App& app, Common& common, Action& action);
 void add_refine(CLI::App& app, Common& common, Action& action);
 void add_show(CLI::App& app, Common& common, Action& action);
 void add_simulate(CLI::App& app, Common& common, Action& action);
+void add_train(CLI::App& app, Common& common, Action& action);
 
 }  // namespace fringe::cli

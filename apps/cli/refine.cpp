@@ -48,7 +48,7 @@ std::map<std::string, std::string> configuration(const RefineOptions& o) {
           {"separable", f.network.separable ? "yes" : "no"},
           {"phase_head", f.network.phase_head == PhaseHead::tanh ? "tanh" : "relu"},
           {"loss", f.loss == FitLoss::logarithmic ? "logarithmic" : "paper"},
-          {"input", f.input == FitInput::logarithm ? "logarithm" : "amplitude"},
+          {"network_input", name(f.input)},
           {"schedule", name(f.schedule.schedule)},
           {"rate", number(f.schedule.rate)},
           {"epochs", number(static_cast<double>(f.epochs))},
@@ -73,7 +73,12 @@ int refine(Options& o, const Common& common) {
   o.refine.seed = common.seed;
   o.refine.threads = thread_count(common);
   if (!o.refine.model.empty()) {
-    const auto trained = NetworkOptions::load(Checkpoint::load(o.refine.model));
+    const auto checkpoint = Checkpoint::load(o.refine.model);
+    const auto trained = NetworkOptions::load(checkpoint);
+    o.refine.fit.input = model_input(checkpoint);
+    // What was learned is the start: no random phase on top of it.
+    if (!o.given("--initial-phase")) o.refine.fit.initial_phase = 0;
+    if (!o.given("--seeds")) o.refine.starts = 1;
     require(!o.given("--width") || trained.width == o.refine.fit.network.width,
             "{}: the model has width {}, --width says {}", o.refine.model, trained.width, o.refine.fit.network.width);
     require(o.levels == 0 || trained.levels == o.levels, "{}: the model has {} levels, --levels says {}", o.refine.model,

@@ -1,9 +1,15 @@
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <filesystem>
 
 #include "apps/cli/commands.h"
+#include "apps/cli/population.h"
+#include "apps/cli/progress.h"
 #include "apps/cli/report.h"
+#include "apps/io/crystal_set.h"
 #include "apps/io/cxi.h"
+#include "apps/phasing/parallel.h"
 #include "apps/phasing/simulate.h"
 #include "engine/hdf5.h"
 
@@ -17,7 +23,71 @@ struct Options {
   double voxel_size = 0;  // [m]
   std::uint64_t index = 0;
   bool noise_free = false;
+  // of a set
+  Index count = 0;
+  Population population;
+  bool objects_only = false;
 };
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// Draws `o.count` crystals, in blocks that all threads share: every crystal is drawn by one thread, whichever is free.
+int simulate_set(const Options& o, const Common& common) {
+  if (!common.json.empty()) hdf5::require_writable(common.json);
+  io::CrystalSetLayout layout{o.count, o.population.crystal.size, !o.objects_only, {}, {}, {"version", "command"}};
+  layout.parameters = describe_population(o.population);
+  layout.texts = {{"seed", std::to_string(common.seed)}, {"version", FRINGE_VERSION}, {"command", common.command_line}};
+  const bool resumed = std::filesystem::exists(o.output + ".partial");
+  io::CrystalSetWriter writer(o.output, layout);
+  const Index before = writer.completed();
+  if (resumed && !common.quiet)
+    fmt::print("going on with {}.partial, {} of {} crystals are there\n", o.output, before, o.count);
+  const int threads = thread_count(common);
+  watch_signals();
+  const auto start = std::chrono::steady_clock::now();
+  Index done = before;
+  {
+    ProgressLine line(common.quiet);
+    const Index block = 16 * threads;
+    for (Index first = 0; first < o.count && stop_signal == 0; first += block) {
+      const Index entries = std::min(block, o.count - first);
+      bool there = true;
+      for (Index i = first; i < first + entries; ++i) there = there && writer.complete(i);
+      if (there) continue;
+      std::vector<io::SetEntry> batch(static_cast<std::size_t>(entries));
+      parallel_items(entries, threads, [&](Index k) {
+        const auto index = static_cast<std::uint64_t>(first + k);
+        io::SetEntry& e = batch[static_cast<std::size_t>(k)];
+        e.specimen = draw_specimen(o.population, common.seed, index);
+        e.object = make_crystal(e.specimen.crystal, common.seed, index);
+        if (!o.objects_only) e.intensity = expose(e.object, e.specimen.exposure, common.seed, index).intensity;
+      });
+      writer.write(first, batch);
+      done = writer.completed();
+      const double rate = static_cast<double>(done - before) / seconds_since(start);
+      line.show(fmt::format("crystal {}/{}  {:.1f} a second  {} left", done, o.count, rate,
+                            duration(static_cast<double>(o.count - done) / rate)),
+                done == o.count);
+    }
+  }
+  const double seconds = seconds_since(start), rate = static_cast<double>(done - before) / seconds;
+  if (stop_signal == 0) writer.finish();
+  if (!common.quiet)
+    fmt::print("{} crystals of {}^3 voxels{}, {:.1f} a second with {} threads\n{}\n", done, o.population.crystal.size,
+               o.objects_only ? ", without patterns" : "", rate, threads,
+               stop_signal == 0 ? "written   " + o.output : "interrupted: the same command goes on from here");
+  if (!common.json.empty()) {
+    Report r = make_report(common);
+    r.insert("crystals", done);
+    r.insert("seconds", seconds);
+    r.insert("crystals_per_second", rate);
+    for (const auto& [name, value] : layout.parameters) r.insert(name, value);
+    write_json(common.json, r);
+  }
+  return stop_signal == 0 ? 0 : 128 + stop_signal;
+}
 
 int simulate(const Options& o, const Common& common) {
   hdf5::require_writable(o.output);
@@ -62,25 +132,36 @@ int simulate(const Options& o, const Common& common) {
 }  // namespace
 
 void add_simulate(CLI::App& app, Common& common, Action& action) {
-  auto* c = app.add_subcommand("simulate", "draw one crystal and its diffraction pattern, as one CXI file");
+  auto* c = app.add_subcommand("simulate",
+                               "draw one crystal and its diffraction pattern, as one CXI file; or a set of them (--count)");
   auto o = std::make_shared<Options>();
-  c->add_option("-o,--output", o->output, "CXI file with truth and pattern")->required()->type_name("FILE");
-  c->add_option("--size", o->crystal.size, "extent of the pattern [voxels]; the crystal's array has half of it")
-      ->capture_default_str();
-  c->add_option("--photons", o->exposure.photons, "photons in the whole pattern, each voxel with Poisson noise (default: no noise)");
+  c->add_option("-o,--output", o->output, "CXI file with truth and pattern; with --count an HDF5 file")
+      ->required()
+      ->type_name("FILE");
+  c->add_option("--count", o->count, "draw a set of so many crystals; an interrupted set is gone on with by the same command")
+      ->check(CLI::Range(Index{1}, Index{1} << 31));
+  c->add_flag("--objects-only", o->objects_only, "a set without its patterns: training computes them, the file is a fifth");
   c->add_flag("--noise-free", o->noise_free, "no noise even with --photons");
-  c->add_option("--phase-range", o->crystal.phase_range, "the phase inside covers [0, this] [rad]")->capture_default_str();
-  c->add_option("--shape", o->crystal.shape, "superellipsoid (Wu et al. 2021) or polyhedron (facets, no centre of symmetry)")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, CrystalShape>{{"superellipsoid", CrystalShape::superellipsoid},
-                                                                            {"polyhedron", CrystalShape::polyhedron}}))
-      ->option_text("NAME=superellipsoid");
   c->add_option("--index", o->index, "number of the crystal in the series of this seed")->capture_default_str();
-  c->add_flag("--smooth-edge", o->crystal.smooth_edge, "voxels at the surface get the share of them that is inside");
+  add_population_options(*c, o->population, "");
   c->add_option("--voxel-size", o->voxel_size, "edge of a voxel of the crystal [m], for scale bars")->check(CLI::PositiveNumber);
   add_common_options(*c, common);
   c->callback([c, o, &common, &action] {
-    o->exposure.noise = c->count("--photons") > 0 && !o->noise_free;
-    action = [o, &common] { return simulate(*o, common); };
+    const bool set = o->count > 0;
+    for (const char* one : {"--index", "--voxel-size"})
+      if (set && c->count(one) > 0) throw CLI::ValidationError(one, "is of a single crystal, not of a set (--count)");
+    if (!set && o->objects_only) throw CLI::ValidationError("--objects-only", "is of sets: --count N");
+    if (o->noise_free) o->population.photons = {0, 0};
+    action = [o, set, c, &common] {
+      if (set) return simulate_set(*o, common);
+      const Specimen s = draw_specimen(o->population, common.seed, o->index);
+      o->crystal = s.crystal;
+      o->exposure = s.exposure;
+      // The number of photons means something without noise, too: the scale.
+      if (o->noise_free && c->count("--photons") > 0)
+        o->exposure.photons = std::stod(c->get_option("--photons")->results().front());
+      return simulate(*o, common);
+    };
   });
 }
 

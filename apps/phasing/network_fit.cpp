@@ -53,8 +53,7 @@ double pearson_weight(double t) {
 }  // namespace
 
 FitProblem::FitProblem(Context<float>& context, const Pattern& p, const Mask& held_out, FitInput kind)
-    : pattern(p), free(held_out), input(context, shape_of(p.intensity.extent)), measured(context, input.shape()),
-      weights(context, input.shape()) {
+    : pattern(p), free(held_out), measured(context, shape_of(p.intensity.extent)), weights(context, measured.shape()) {
   const auto count = static_cast<double>(p.intensity.size());
   double sum = 0, largest = 0;
   for (Index i = 0; i < p.intensity.size(); ++i) {
@@ -69,11 +68,8 @@ FitProblem::FitProblem(Context<float>& context, const Pattern& p, const Mask& he
   require(largest > 0, "refine: every measured voxel is zero");
   // A flat crystal of density 1 and V voxels has sum |F|^2 = N V and max |F| = V: both are met by dividing |F| by this.
   const double scale = sum / (count * std::sqrt(largest));
-  for (Index i = 0; i < input.size(); ++i) {
-    const double relative = static_cast<double>(measured[i]) / std::sqrt(largest);
-    input[i] = static_cast<float>(kind == FitInput::logarithm ? std::log1p(1e3 * relative) / std::log(1001.0) : relative);
-    measured[i] = static_cast<float>(static_cast<double>(measured[i]) / scale);
-  }
+  input = network_input(context, kind, measured, {std::sqrt(largest)});
+  for (Index i = 0; i < measured.size(); ++i) measured[i] = static_cast<float>(static_cast<double>(measured[i]) / scale);
 }
 
 NetworkFit::NetworkFit(Context<float>& context, const FitProblem& problem, const FitOptions& options, std::uint64_t seed)
@@ -98,7 +94,7 @@ NetworkFit::Epoch NetworkFit::step() {
   const double t = static_cast<double>(epoch_) / static_cast<double>(options_.epochs);
   auto out = network_.forward(tape_, tape_.constant(problem_.input));
   if (initial_phase_) out.phase = autograd::weighted_sum<float>({1, 1}, {out.phase, tape_.constant(initial_phase_)});
-  const auto f = diffract(out.amplitude, out.phase, problem_.input.shape());
+  const auto f = diffract(out.amplitude, out.phase, problem_.measured.shape());
   const auto distance = autograd::pearson_loss(f, problem_.measured, problem_.weights);
   const bool logarithmic = options_.loss == FitLoss::logarithmic;
   const auto chi2 = autograd::relative_l2(f, problem_.measured, problem_.weights, {.fit_scale = logarithmic});

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "apps/phasing/metrics.h"
+#include "apps/phasing/network_input.h"
 #include "apps/phasing/pattern.h"
 #include "engine/optimizer.h"
 #include "layers/network.h"
@@ -14,11 +15,6 @@ enum class FitLoss {
   logarithmic,  ///< log(1 - r) + log(chi^2): the same pull at every depth of the fit
   paper,        ///< [b1(t) (1 - r) + chi^2] / (b1(t) + 1), Eq. 7, b1 falling from 1e4 to 1
 };
-enum class FitInput {
-  logarithm,  ///< log(1 + 1000 A / max A)
-  amplitude,  ///< A / max A, as in the paper
-};
-
 /// The uniform-density prior: weight * log(P + 1e-3), P of kernels/uniform_density.h. Shares of the run: it rises linearly
 /// from `on` to `full` and falls from `fade` to zero at `off`.
 struct DensityPrior {

@@ -7,7 +7,18 @@
 namespace fringe {
 
 /// What the numbers are for: draws for different purposes never share numbers, however many each takes.
-enum class Draw : std::uint32_t { shape = 1, phase_noise = 2, photons = 3, free_voxels = 4, test = 5, initial_phase = 6, starting_phase = 20 };
+enum class Draw : std::uint32_t {
+  shape = 1,
+  phase_noise = 2,
+  photons = 3,
+  free_voxels = 4,
+  test = 5,
+  initial_phase = 6,
+  specimen = 7,
+  order = 8,
+  orientation = 9,
+  starting_phase = 20
+};
 
 /// The sequence of random numbers that belongs to (seed, purpose, index): Philox4x32-10 (Salmon, Moraes, Dror and Shaw,
 /// SC 2011, doi 10.1145/2063384.2063405) with key = seed and counter = (block, purpose, index).

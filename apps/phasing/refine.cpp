@@ -206,6 +206,7 @@ Reconstruction Refinement::run(const std::function<void(const RefineProgress&)>&
   if (!options_.save_model.empty()) {
     Checkpoint c;
     winner.fit->network().save(c);
+    c.texts["model.input"] = name(options_.fit.input);
     c.save(options_.save_model);
   }
   return result(winner, stop);

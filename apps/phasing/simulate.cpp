@@ -232,6 +232,24 @@ Pattern expose(const Volume<Complex>& crystal, const Exposure& exposure, std::ui
   return pattern;
 }
 
+Specimen draw_specimen(const Population& p, std::uint64_t seed, std::uint64_t index) {
+  require(p.polyhedra >= 0 && p.polyhedra <= 1, "simulate: the share of polyhedra must be within [0, 1], not {}", p.polyhedra);
+  require(p.phase_range.low >= 0 && p.phase_range.high >= p.phase_range.low && std::isfinite(p.phase_range.high),
+          "simulate: the phase range must be drawn from finite numbers that are not negative, not from [{}, {}]",
+          p.phase_range.low, p.phase_range.high);
+  const bool noise = p.photons.high > 0;
+  require(!noise || (p.photons.low > 0 && p.photons.high >= p.photons.low && std::isfinite(p.photons.high)),
+          "simulate: photons must be drawn from positive numbers, not from [{}, {}]", p.photons.low, p.photons.high);
+  Random random(seed, Draw::specimen, index);
+  Specimen s{p.crystal, {}};
+  s.crystal.shape = random.uniform() < p.polyhedra ? CrystalShape::polyhedron : CrystalShape::superellipsoid;
+  s.crystal.phase_range = random.uniform(p.phase_range.low, p.phase_range.high);
+  const double photons = random.uniform(std::log(p.photons.low), std::log(p.photons.high));
+  if (noise) s.exposure = {std::exp(photons), true};
+  check(s.crystal);
+  return s;
+}
+
 Geometry cubic_geometry(const Extent& extent, double voxel_size) {
   Geometry geometry;
   auto& basis = geometry.basis_vectors.emplace();

@@ -50,6 +50,24 @@ struct Exposure {
 Pattern expose(const Volume<Complex>& crystal, const Exposure& exposure, std::uint64_t seed, std::uint64_t index = 0,
                int threads = 1);
 
+/// A population of crystals, and how they are exposed: what sets are drawn from.
+struct Population {
+  CrystalOptions crystal;        ///< but for shape and phase_range, which are drawn:
+  double polyhedra = 0;          ///< share of the crystals that are polyhedra; the others are superellipsoids
+  Range phase_range{1, 1};       ///< [rad], uniform
+  Range photons{0, 0};           ///< uniform in the logarithm, each voxel with Poisson noise; 0: 1e7, no noise
+};
+
+/// How one crystal of a population was drawn.
+struct Specimen {
+  CrystalOptions crystal;
+  Exposure exposure;
+};
+
+/// Number `index` of the series that `seed` names. The crystal itself is make_crystal(specimen.crystal, seed, index), so that a
+/// population without spread is the series of its CrystalOptions. Throws Error when the ranges make no sense.
+Specimen draw_specimen(const Population& population, std::uint64_t seed, std::uint64_t index);
+
 /// Geometry of a pattern of `extent` voxels whose object has cubic voxels of `voxel_size` [m].
 Geometry cubic_geometry(const Extent& extent, double voxel_size);
 

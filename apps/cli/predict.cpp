@@ -1,0 +1,200 @@
+#include "apps/phasing/predict.h"
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <thread>
+
+#include "apps/cli/commands.h"
+#include "apps/cli/report.h"
+#include "apps/io/crystal_set.h"
+#include "apps/io/cxi.h"
+#include "apps/io/hdf5_data.h"
+#include "engine/device.h"
+#include "engine/hdf5.h"
+
+namespace fringe::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  std::string model, output, watch;
+  std::vector<std::string> inputs;
+  double idle = 0;
+};
+
+struct Totals {
+  Index done = 0, failed = 0;
+  double seconds = 0, latency = 0;
+};
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// Reads, predicts, writes, and prints the one line.
+void handle(Predictor& predictor, const std::string& name, const Pattern& pattern, const std::string& output,
+            const Common& common, std::chrono::steady_clock::time_point begin, Totals& totals) {
+  Reconstruction r = predictor.predict(pattern);
+  r.command = common.command_line;
+  r.version = version();
+  r.device = device_name();
+  r.configuration["input"] = name;
+  io::write_reconstruction(output, r);
+  const double latency = seconds_since(begin), seconds = r.metrics.at("seconds");
+  ++totals.done;
+  totals.seconds += seconds;
+  totals.latency += latency;
+  if (common.quiet) return;
+  const std::string truth =
+      r.metrics.contains("true_error") ? fmt::format("  true error {:.4f}", r.metrics.at("true_error")) : "";
+  fmt::print("{} -> {}  chi2 {:.4f}  r {:.5f}{}  network {:.1f} ms, in all {:.1f} ms\n", name, output,
+             r.metrics.at("chi2"), r.metrics.at("pearson"), truth, 1e3 * seconds, 1e3 * latency);
+  std::fflush(stdout);
+}
+
+void summarise(const Totals& t, const Common& common) {
+  if (!common.quiet && t.done + t.failed > 1)
+    fmt::print("{} patterns, {} set aside; mean latency: network {:.1f} ms, in all {:.1f} ms\n", t.done, t.failed,
+               t.done > 0 ? 1e3 * t.seconds / static_cast<double>(t.done) : 0.0,
+               t.done > 0 ? 1e3 * t.latency / static_cast<double>(t.done) : 0.0);
+  if (common.json.empty()) return;
+  Report r = make_report(common);
+  r.insert("patterns", t.done);
+  r.insert("set_aside", t.failed);
+  if (t.done > 0) {
+    r.insert("network_seconds", t.seconds / static_cast<double>(t.done));
+    r.insert("latency_seconds", t.latency / static_cast<double>(t.done));
+  }
+  write_json(common.json, r);
+}
+
+/// Every pattern of a set, or one file; a failure of one does not stop the others.
+int predict_files(Predictor& predictor, const Options& o, const Common& common) {
+  const bool many = o.inputs.size() > 1 || (fs::is_regular_file(o.inputs[0]) && io::is_crystal_set(o.inputs[0]));
+  if (many)
+    fs::create_directories(o.output);
+  else
+    hdf5::require_writable(o.output);
+  Totals totals;
+  const auto attempt = [&](const std::string& name, const std::string& output, const auto& read) {
+    const auto begin = std::chrono::steady_clock::now();
+    if (!many) {
+      handle(predictor, name, read(), output, common, begin, totals);
+      return;
+    }
+    try {
+      handle(predictor, name, read(), output, common, begin, totals);
+    } catch (const std::exception& e) {
+      ++totals.failed;
+      fmt::print(stderr, "fringe: error: {}: {}\n", name, e.what());
+    }
+  };
+  for (const auto& input : o.inputs) {
+    if (stop_signal != 0) break;
+    if (many && fs::is_regular_file(input) && io::is_crystal_set(input)) {
+      const io::CrystalSet set(input);
+      require(set.has_patterns(), "{}: the set has no patterns, only objects", input);
+      for (Index i = 0; i < set.count() && stop_signal == 0; ++i)
+        attempt(fmt::format("{}[{}]", input, i),
+                (fs::path(o.output) / fmt::format("{}-{:06}.cxi", fs::path(input).stem().string(), i)).string(), [&] {
+                  Pattern p;
+                  p.intensity = set.intensity(i);
+                  p.truth = set.object(i);
+                  return p;
+                });
+      continue;
+    }
+    const std::string name = fs::path(io::split_path(input).first).stem().string() + ".cxi";
+    attempt(input, many ? (fs::path(o.output) / name).string() : o.output, [&] { return io::read_pattern(input); });
+  }
+  summarise(totals, common);
+  if (stop_signal != 0) return 128 + stop_signal;
+  require(totals.failed == 0, "predict: {} of {} patterns could not be read or drawn", totals.failed,
+          totals.done + totals.failed);
+  return 0;
+}
+
+/// Looks every quarter second for files that are new and no longer grow. What could not be used is moved to
+/// DIR/set-aside (or, where that is not allowed, remembered), so that memory holds one pattern and the names of a
+/// folder's files, no more.
+int watch(Predictor& predictor, const Options& o, const Common& common) {
+  require(fs::is_directory(o.watch), "{}: no such folder", o.watch);
+  fs::create_directories(o.output);
+  require(!fs::equivalent(o.watch, o.output),
+          "predict: results into the folder that is watched would be taken for patterns");
+  std::map<std::string, std::pair<std::uintmax_t, fs::file_time_type>> seen;
+  std::map<std::string, std::pair<std::uintmax_t, fs::file_time_type>> done;
+  Totals totals;
+  auto last_new = std::chrono::steady_clock::now();
+  while (stop_signal == 0 && (o.idle <= 0 || seconds_since(last_new) < o.idle)) {
+    decltype(seen) now;
+    std::error_code error;
+    for (fs::directory_iterator it(o.watch, error), end; !error && it != end; it.increment(error)) {
+      const auto extension = it->path().extension();
+      if (extension != ".cxi" && extension != ".h5" && extension != ".hdf5") continue;
+      std::error_code gone;
+      const auto size = fs::file_size(it->path(), gone);
+      const auto time = fs::last_write_time(it->path(), gone);
+      if (!gone) now[it->path().string()] = {size, time};
+    }
+    std::erase_if(done, [&](const auto& entry) { return !now.contains(entry.first); });
+    for (const auto& [path, state] : now) {
+      if (stop_signal != 0) break;
+      const auto before = seen.find(path);
+      const auto handled = done.find(path);
+      if (before == seen.end() || before->second != state || (handled != done.end() && handled->second == state))
+        continue;
+      done[path] = state;
+      const std::string name = fs::path(path).filename().string();
+      const std::string output = (fs::path(o.output) / (fs::path(path).stem().string() + ".cxi")).string();
+      const auto begin = std::chrono::steady_clock::now();
+      try {
+        handle(predictor, name, io::read_pattern(path), output, common, begin, totals);
+      } catch (const std::exception& e) {
+        ++totals.failed;
+        const fs::path aside = fs::path(o.watch) / "set-aside";
+        std::error_code refused;
+        fs::create_directories(aside, refused);
+        if (!refused) fs::rename(path, aside / name, refused);
+        fmt::print(stderr, "fringe: {} {}: {}\n", name, refused ? "left where it is" : "set aside", e.what());
+      }
+      last_new = std::chrono::steady_clock::now();
+    }
+    seen = std::move(now);
+    std::this_thread::sleep_for(std::chrono::milliseconds(250));
+  }
+  summarise(totals, common);
+  return stop_signal == 0 ? 0 : 128 + stop_signal;
+}
+
+int predict_command(const Options& o, const Common& common) {
+  if (!common.json.empty()) hdf5::require_writable(common.json);
+  Predictor predictor(o.model, thread_count(common));
+  watch_signals();
+  return o.watch.empty() ? predict_files(predictor, o, common) : watch(predictor, o, common);
+}
+
+}  // namespace
+
+void add_predict(CLI::App& app, Common& common, Action& action) {
+  auto* c = app.add_subcommand("predict", "draw crystals with a trained network, in one pass each");
+  auto o = std::make_shared<Options>();
+  c->add_option("model", o->model, "model of `train`")->required()->type_name("MODEL");
+  c->add_option("patterns", o->inputs, "CXI files, or a set of `simulate --count`")->type_name("PATTERN");
+  c->add_option("-o,--output", o->output, "result (CXI); a folder for several patterns")
+      ->required()
+      ->type_name("FILE|DIR");
+  c->add_option("--watch", o->watch, "handle the .cxi and .h5 files that appear in this folder, until Ctrl-C")
+      ->type_name("DIR");
+  c->add_option("--idle", o->idle, "end --watch when nothing new has come for so long [s]")->check(CLI::PositiveNumber);
+  add_common_options(*c, common, false);
+  c->callback([o, &common, &action] {
+    if (o->watch.empty() == o->inputs.empty())
+      throw CLI::ValidationError("predict", "needs patterns, or --watch DIR, and not both");
+    action = [o, &common] { return predict_command(*o, common); };
+  });
+}
+
+}  // namespace fringe::cli

@@ -1,0 +1,59 @@
+#include "apps/phasing/predict.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "apps/phasing/alignment.h"
+#include "apps/phasing/metrics.h"
+#include "apps/phasing/refine.h"
+#include "apps/phasing/simulate.h"
+
+namespace fringe {
+
+Predictor::Predictor(const std::string& model, int threads)
+    : path_(model),
+      checkpoint_(Checkpoint::load(model)),
+      context_(default_table(), threads),
+      input_(model_input(checkpoint_)),
+      network_(context_, NetworkOptions::load(checkpoint_), 0) {
+  network_.load(checkpoint_);
+}
+
+Reconstruction Predictor::predict(const Pattern& pattern) {
+  const auto& e = pattern.intensity.extent;
+  const Tensor<float> amplitudes(context_, {1, e[0], e[1], e[2], 1});
+  float largest = 0;
+  for (Index i = 0; i < amplitudes.size(); ++i) {
+    amplitudes[i] = pattern.measured(i) ? std::sqrt(pattern.intensity.data[static_cast<std::size_t>(i)]) : 0;
+    largest = std::max(largest, amplitudes[i]);
+  }
+  require(largest > 0, "predict: every measured voxel is zero");
+  const auto start = std::chrono::steady_clock::now();
+  Tape<float> tape(context_, false);
+  const auto input = tape.constant(network_input(context_, input_, amplitudes, {static_cast<double>(largest)}));
+  const auto out = network_.forward(tape, input, Network<float>::Statistics::running);
+  Reconstruction r;
+  r.metrics["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  r.pattern = pattern;
+  r.object = Volume<Complex>({e[0] / 2, e[1] / 2, e[2] / 2});
+  for (Index i = 0; i < r.object.size(); ++i)
+    r.object.data[static_cast<std::size_t>(i)] = std::polar(out.amplitude.value()[i], out.phase.value()[i]);
+  centre_object(r.object);
+  r.calculated = converted<float>(diffract(r.object, e, context_.stream.threads()));
+  const auto scale = static_cast<float>(amplitude_scale(r.calculated, pattern));
+  require(scale > 0 && std::isfinite(scale), "predict: the network draws nothing for this pattern");
+  for (auto& v : r.object.data) v *= scale;
+  for (auto& v : r.calculated.data) v *= scale * scale;
+  r.support = support_of(converted<std::complex<double>>(r.object), 0.5);
+  const auto fit = fit_quality(r.calculated, pattern);
+  r.metrics["chi2"] = fit.chi2;
+  r.metrics["pearson"] = fit.pearson;
+  r.metrics["llk"] = fit.llk;
+  if (!pattern.truth.empty())
+    r.metrics["true_error"] = align(r.object, pattern.truth, {.threads = context_.stream.threads()}).error;
+  r.configuration = {{"model", path_}, {"network_input", name(input_)}};
+  return r;
+}
+
+}  // namespace fringe

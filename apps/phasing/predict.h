@@ -1,0 +1,31 @@
+// One pass of a trained network: a crystal from a pattern in milliseconds.
+#pragma once
+#include <string>
+
+#include "apps/phasing/network_input.h"
+#include "apps/phasing/pattern.h"
+#include "layers/network.h"
+
+namespace fringe {
+
+class Predictor {
+ public:
+  /// Loads a model of `train` (or of `refine --save-model`). Throws Error when the file is none.
+  Predictor(const std::string& model, int threads);
+
+  /// The crystal as the network draws it, centred, scaled to the pattern, with chi2, pearson, llk, true_error (where
+  /// the pattern has its truth) and seconds (of the pass alone). Throws Error for a pattern that the network cannot
+  /// take.
+  Reconstruction predict(const Pattern& pattern);
+
+  const std::string& model() const { return path_; }
+
+ private:
+  std::string path_;
+  Checkpoint checkpoint_;
+  Context<float> context_;
+  FitInput input_;
+  Network<float> network_;
+};
+
+}  // namespace fringe

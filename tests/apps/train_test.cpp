@@ -1,0 +1,141 @@
+// Training and prediction as users meet them.
+#include <cmath>
+#include <thread>
+
+#include "apps/io/cxi.h"
+#include "engine/checkpoint.h"
+#include "tests/apps/files.h"
+
+using namespace fringe;
+using namespace fringe::test;
+
+namespace {
+
+const std::string tiny = " --size 16 --levels 2 --width 2 --samples 128 --batch 8 --validation 16 --threads 1 -q ";
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+/// Largest difference of the weights, relative to the largest weight; infinity where the models differ in kind.
+double difference(const std::string& a, const std::string& b) {
+  const auto x = Checkpoint::load(a), y = Checkpoint::load(b);
+  double most = 0, largest = 0;
+  for (const std::string name : {"network.encoder.0.conv.weight", "network.amplitude.head.weight",
+                                 "network.phase.0.conv.weight", "network.encoder.1.conv_norm.running_var"}) {
+    const auto v = x.array_values(name), w = y.array_values(name);
+    if (v.size() != w.size()) return INFINITY;
+    for (std::size_t i = 0; i < v.size(); ++i) {
+      most = std::max(most, std::abs(v[i] - w[i]));
+      largest = std::max(largest, std::abs(v[i]));
+    }
+  }
+  return most / largest;
+}
+
+}  // namespace
+
+TEST_SUITE("train") {
+  TEST_CASE("training lowers the held-out loss and writes models, curves and report; every recipe runs") {
+    const Folder f("train");
+    const auto run =
+        fringe::test::fringe(f, "train -o '" + (f / "m.h5") + "' --last '" + (f / "l.h5") + "' --csv '" +
+                                    (f / "c.csv") + "' --json '" + (f / "r.json") + "' --epochs 4 --rate 0.01" + tiny);
+    CHECK(run.code == 0);
+    CHECK(run.err.empty());
+    std::istringstream csv(contents(f / "c.csv"));
+    std::string line;
+    std::vector<double> losses;
+    std::getline(csv, line);
+    CHECK(contains(line, "phase_correlation"));
+    while (std::getline(csv, line)) {
+      for (int k = 0; k < 5; ++k) line = line.substr(line.find(',') + 1);
+      losses.push_back(std::stod(line));
+    }
+    REQUIRE(losses.size() == 4);
+    CHECK(*std::min_element(losses.begin(), losses.end()) < losses[0]);
+    for (const std::string key : {"validation_phase_correlation", "mean_image_mean", "best_epoch", "configuration"})
+      CHECK(contains(contents(f / "r.json"), "\"" + key + "\": "));
+    CHECK(fringe::test::fringe(f, "train --paper -o '" + (f / "p.h5") + "' --epochs 2 --given-twin" + tiny).code == 0);
+    CHECK(
+        fringe::test::fringe(f, "train --input logarithm --photons 1e4,1e5 -o '" + (f / "n.h5") + "' --epochs 1" + tiny)
+            .code == 0);
+    CHECK(fringe::test::fringe(f, "train -o x.h5 --batch 16 --micro-batch 5 ").code == 2);
+    CHECK(fringe::test::fringe(f, "train -o x.h5 --resume").code == 2);
+  }
+
+  TEST_CASE("killed at any moment and resumed, it ends with the same bits as undisturbed") {
+    const Folder f("resume");
+    const std::string options = " --epochs 6" + tiny;
+    REQUIRE(fringe::test::fringe(f, "train -o '" + (f / "whole.h5") + "'" + options).code == 0);
+    const std::string part =
+        "train -o '" + (f / "part.h5") + "' --checkpoint '" + (f / "k.h5") + "' --checkpoint-interval 0" + options;
+    for (int i = 0; i < 5; ++i)
+      fringe::test::fringe(f, part + (std::filesystem::exists(f / "k.h5") ? " --resume" : ""), "timeout -s KILL 0.4 ");
+    const auto rest = fringe::test::fringe(f, part + (std::filesystem::exists(f / "k.h5") ? " --resume" : ""));
+    REQUIRE(rest.code == 0);
+    CHECK(difference(f / "whole.h5", f / "part.h5") == 0);
+    const auto other = fringe::test::fringe(f, part + " --resume --rate 0.5");
+    CHECK(other.code == 1);
+    CHECK(contains(other.err, "of another training"));
+  }
+
+  TEST_CASE("two ranks draw the same as one process with the same batch, within rounding") {
+    if (std::system("mpirun --version > /dev/null 2>&1") != 0 ||
+        std::system("'" FRINGE_PROGRAM "' info 2>/dev/null | grep -q MPI") != 0) {
+      MESSAGE("skipped: no mpirun, or a build without MPI");
+      return;
+    }
+    const Folder f("mpi");
+    const std::string options = " --epochs 2 --micro-batch 4" + tiny;
+    REQUIRE(fringe::test::fringe(f, "train -o '" + (f / "one.h5") + "'" + options).code == 0);
+    REQUIRE(fringe::test::fringe(f, "train -o '" + (f / "two.h5") + "'" + options,
+                                 "mpirun --allow-run-as-root --oversubscribe -n 2 ")
+                .code == 0);
+    const double d = difference(f / "one.h5", f / "two.h5");
+    MESSAGE("largest difference of weights " << d);
+    CHECK(d < 1e-3);
+  }
+
+  TEST_CASE("predict: one pattern, a set, and a watched folder in which a bad file stops nothing") {
+    const Folder f("predict");
+    REQUIRE(fringe::test::fringe(f, "train -o '" + (f / "m.h5") + "' --epochs 4 --rate 0.01" + tiny).code == 0);
+    for (const std::string seed : {"1", "2"})
+      REQUIRE(
+          fringe::test::fringe(f, "simulate -q --size 16 --seed " + seed + " -o '" + (f / ("c" + seed + ".cxi")) + "'")
+              .code == 0);
+    REQUIRE(fringe::test::fringe(f, "simulate -q --size 16 --count 3 -o '" + (f / "s.h5") + "'").code == 0);
+    const auto one =
+        fringe::test::fringe(f, "predict '" + (f / "m.h5") + "' '" + (f / "c1.cxi") + "' -o '" + (f / "r.cxi") + "'");
+    CHECK(one.code == 0);
+    CHECK(contains(one.out, "ms"));
+    CHECK(io::read_reconstruction(f / "r.cxi").metrics.contains("true_error"));
+    CHECK(fringe::test::fringe(f, "predict '" + (f / "m.h5") + "' '" + (f / "s.h5") + "' -o '" + (f / "stack") + "'")
+              .code == 0);
+    CHECK(io::is_reconstruction(f / "stack/s-000002.cxi"));
+    const auto none =
+        fringe::test::fringe(f, "predict '" + (f / "c1.cxi") + "' '" + (f / "c1.cxi") + "' -o '" + (f / "r.cxi") + "'");
+    CHECK(none.code == 1);
+    CHECK(contains(none.err, "not a fringe model"));
+
+    std::filesystem::create_directories(f / "in");
+    std::ofstream(f / "in/bad.cxi") << "no HDF5";
+    std::filesystem::copy_file(f / "c1.cxi", f / "in/a.cxi");
+    Outcome watched;
+    std::thread watching([&] {
+      watched = fringe::test::fringe(
+          f, "predict '" + (f / "m.h5") + "' --watch '" + (f / "in") + "' -o '" + (f / "out") + "' --idle 3");
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(900));
+    std::filesystem::copy_file(f / "c2.cxi", f / "in/b.cxi");
+    watching.join();
+    CHECK(watched.code == 0);
+    CHECK(io::is_reconstruction(f / "out/a.cxi"));
+    CHECK(io::is_reconstruction(f / "out/b.cxi"));
+    CHECK(std::filesystem::exists(f / "in/set-aside/bad.cxi"));
+    CHECK(contains(watched.err, "bad.cxi set aside"));
+    CHECK(contains(watched.out, "a.cxi -> "));
+    // A trained model is a start for refine.
+    CHECK(fringe::test::fringe(f, "refine '" + (f / "c1.cxi") + "' -o '" + (f / "t.cxi") + "' --epochs 3 -q --model '" +
+                                      (f / "m.h5") + "'")
+              .code == 0);
+  }
+}
