@@ -74,6 +74,7 @@ struct BenchOptions {
   double seconds = 0.3;   ///< at least this long per case
   bool quiet = false;
   bool profile = false;   ///< of the training steps, by kernel
+  bool fused = true;      ///< the networks by fused operations
 };
 
 class Bench {

@@ -74,6 +74,7 @@ void bench_convolutions(Bench& bench, const NetworkOptions& options, const Netwo
 void bench_network(Bench& bench, const NetworkCase& c) {
   NetworkOptions options;
   options.width = c.width;
+  options.fused = bench.options().fused;
   const std::string shape = fmt::format("{}^3 w={} batch {}", c.extent, c.width, c.batch);
   if (bench.wanted("network_convolutions")) {
     bench.roofs();

@@ -114,10 +114,6 @@ Variable<T> Network<T>::activate(Tape<T>& tape, const Variable<T>& x, std::optio
   const auto slope = static_cast<T>(options_.slope);
   if (!norm) return autograd::leaky_relu(x, slope);
   const auto gamma = tape.parameter(*norm->gamma), beta = tape.parameter(*norm->beta);
-  if (options_.fused)
-    return statistics == Statistics::batch
-               ? autograd::leaky_batch_norm(x, slope, gamma, beta, *norm->mean, *norm->var)
-               : autograd::leaky_batch_norm_eval(x, slope, gamma, beta, *norm->mean, *norm->var);
   const auto y = autograd::leaky_relu(x, slope);
   return statistics == Statistics::batch ? autograd::batch_norm(y, gamma, beta, *norm->mean, *norm->var)
                                          : autograd::batch_norm_eval(y, gamma, beta, *norm->mean, *norm->var);
@@ -143,18 +139,57 @@ Variable<T> Network<T>::run(Tape<T>& tape, Variable<T> x, Decoder& decoder, Stat
 }
 
 template <class T>
+autograd::Activation<T> Network<T>::run(Tape<T>& tape, const autograd::Activation<T>& x, Block& block, Statistics statistics,
+                                        bool pool) {
+  const auto p = [&](Parameter<T>* parameter) { return tape.parameter(*parameter); };
+  const auto end = [&](const std::optional<Norm>& norm, bool last) {
+    autograd::FusedEnd<T> e{static_cast<T>(options_.slope), {}, last && pool};
+    if (norm)
+      e.norm = {p(norm->gamma), p(norm->beta), norm->mean, norm->var, statistics == Statistics::running};
+    return e;
+  };
+  auto y = autograd::fused_conv3d<T>(x, p(block.conv.weight), p(block.conv.bias), end(block.conv_norm, !block.separable));
+  if (!block.separable) return y;
+  const auto& [d, h, w] = *block.separable;
+  return autograd::fused_separable_conv3d<T>(y, {p(d.weight), p(d.bias), p(h.weight), p(h.bias), p(w.weight), p(w.bias)},
+                                             end(block.separable_norm, true));
+}
+
+template <class T>
+Variable<T> Network<T>::run(Tape<T>& tape, autograd::Activation<T> x, Decoder& decoder, Statistics statistics, bool relu) {
+  for (auto& block : decoder.blocks) {
+    // Trilinear upsampling is a weighted mean: it commutes with the pending normalisation.
+    if (options_.upsampling == Upsampling::nearest)
+      x.upsampled = true;
+    else
+      x.x = autograd::upsample_trilinear(x.x);
+    x = run(tape, x, block, statistics, false);
+  }
+  return autograd::fused_conv3d<T>(x, tape.parameter(*decoder.head.weight), tape.parameter(*decoder.head.bias),
+                                   {relu ? T(0) : T(1), {}, false})
+      .x;
+}
+
+template <class T>
 auto Network<T>::forward(Tape<T>& tape, const Variable<T>& input, Statistics statistics) -> Output {
   const Shape s = input.shape();
   const Index step = Index{1} << options_.levels;
   require(s.c == options_.inputs, "network: input has {} channels, expected {}", s.c, options_.inputs);
   require(s.d % step == 0 && s.h % step == 0 && s.w % step == 0,
           "network: with {} levels extents must be multiples of {}, the input is {}", options_.levels, step, s.str());
+  const bool tanh = options_.phase_head == PhaseHead::tanh;
+  if (options_.fused) {
+    autograd::Activation<T> x{input, {}, false};
+    for (auto& block : encoder_) x = run(tape, x, block, statistics, true);
+    const auto amplitude = run(tape, x, amplitude_, statistics, true);
+    const auto phase = run(tape, x, phase_, statistics, !tanh);
+    return {amplitude, tanh ? autograd::scaled_tanh(phase, static_cast<T>(options_.phase_scale)) : phase};
+  }
   Variable<T> x = input;
   for (auto& block : encoder_) x = autograd::max_pool(run(tape, x, block, statistics));
   const auto amplitude = autograd::leaky_relu(run(tape, x, amplitude_, statistics), T(0));
   auto phase = run(tape, x, phase_, statistics);
-  phase = options_.phase_head == PhaseHead::tanh ? autograd::scaled_tanh(phase, static_cast<T>(options_.phase_scale))
-                                                 : autograd::leaky_relu(phase, T(0));
+  phase = tanh ? autograd::scaled_tanh(phase, static_cast<T>(options_.phase_scale)) : autograd::leaky_relu(phase, T(0));
   return {amplitude, phase};
 }
 

@@ -94,6 +94,9 @@ class Network {
   Variable<T> activate(Tape<T>& tape, const Variable<T>& x, std::optional<Norm>& norm, Statistics statistics);
   Variable<T> run(Tape<T>& tape, const Variable<T>& x, Block& block, Statistics statistics);
   Variable<T> run(Tape<T>& tape, Variable<T> x, Decoder& decoder, Statistics statistics);
+  // The same by fused operations.
+  autograd::Activation<T> run(Tape<T>& tape, const autograd::Activation<T>& x, Block& block, Statistics statistics, bool pool);
+  Variable<T> run(Tape<T>& tape, autograd::Activation<T> x, Decoder& decoder, Statistics statistics, bool relu);
 
   Context<T>& context_;
   NetworkOptions options_;

@@ -46,6 +46,7 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
   c->add_option("filter", o->bench.filter, "only operations whose name contains this")->type_name("NAME");
   c->add_option("--csv", o->csv, "write the table to this file")->type_name("FILE");
   c->add_flag("--profile", o->bench.profile, "where the time of a training step goes, by kernel");
+  c->add_flag("!--unfused", o->bench.fused, "the networks by plain operations, one step each");
   c->add_option("--width", o->widths, "widths of the networks")->capture_default_str()->check(CLI::Range(1, 512));
   c->add_option("--size", o->extent, "extent of the pattern the networks see [voxels]")
       ->capture_default_str()
