@@ -38,5 +38,8 @@ AdamStep<T> adam_step;
 namespace cpu {
 AdamStep<float> adam_step;
 }
+namespace cuda {
+AdamStep<float> adam_step;
+}
 
 }  // namespace fringe

@@ -55,5 +55,10 @@ BatchNormForward<float> batch_norm_forward;
 BatchNormForwardEval<float> batch_norm_forward_eval;
 BatchNormBackward<float> batch_norm_backward;
 }  // namespace cpu
+namespace cuda {
+BatchNormForward<float> batch_norm_forward;
+BatchNormForwardEval<float> batch_norm_forward_eval;
+BatchNormBackward<float> batch_norm_backward;
+}  // namespace cuda
 
 }  // namespace fringe

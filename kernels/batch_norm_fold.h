@@ -51,5 +51,10 @@ BatchNormFoldForward<float> batch_norm_fold_forward;
 BatchNormFoldForwardEval<float> batch_norm_fold_forward_eval;
 BatchNormFoldBackward<float> batch_norm_fold_backward;
 }  // namespace cpu
+namespace cuda {
+BatchNormFoldForward<float> batch_norm_fold_forward;
+BatchNormFoldForwardEval<float> batch_norm_fold_forward_eval;
+BatchNormFoldBackward<float> batch_norm_fold_backward;
+}  // namespace cuda
 
 }  // namespace fringe

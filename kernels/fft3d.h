@@ -36,5 +36,9 @@ namespace cpu {
 Fft3d<float> fft3d_forward;
 Fft3d<float> fft3d_backward;
 }  // namespace cpu
+namespace cuda {
+Fft3d<float> fft3d_forward;
+Fft3d<float> fft3d_backward;
+}  // namespace cuda
 
 }  // namespace fringe

@@ -25,5 +25,8 @@ FusedMaxPoolForward<T> fused_max_pool_forward;
 namespace cpu {
 FusedMaxPoolForward<float> fused_max_pool_forward;
 }
+namespace cuda {
+FusedMaxPoolForward<float> fused_max_pool_forward;
+}
 
 }  // namespace fringe

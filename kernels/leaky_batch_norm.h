@@ -41,5 +41,10 @@ LeakyBatchNormForward<float> leaky_batch_norm_forward;
 LeakyBatchNormForwardEval<float> leaky_batch_norm_forward_eval;
 LeakyBatchNormBackward<float> leaky_batch_norm_backward;
 }  // namespace cpu
+namespace cuda {
+LeakyBatchNormForward<float> leaky_batch_norm_forward;
+LeakyBatchNormForwardEval<float> leaky_batch_norm_forward_eval;
+LeakyBatchNormBackward<float> leaky_batch_norm_backward;
+}  // namespace cuda
 
 }  // namespace fringe

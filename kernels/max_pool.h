@@ -32,5 +32,9 @@ namespace cpu {
 MaxPoolForward<float> max_pool_forward;
 MaxPoolBackward<float> max_pool_backward;
 }  // namespace cpu
+namespace cuda {
+MaxPoolForward<float> max_pool_forward;
+MaxPoolBackward<float> max_pool_backward;
+}  // namespace cuda
 
 }  // namespace fringe

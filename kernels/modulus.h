@@ -43,5 +43,11 @@ ModulusBackward<float> modulus_backward;
 IntensityForward<float> intensity_forward;
 IntensityBackward<float> intensity_backward;
 }  // namespace cpu
+namespace cuda {
+ModulusForward<float> modulus_forward;
+ModulusBackward<float> modulus_backward;
+IntensityForward<float> intensity_forward;
+IntensityBackward<float> intensity_backward;
+}  // namespace cuda
 
 }  // namespace fringe

@@ -32,5 +32,9 @@ namespace cpu {
 PadCentredForward<float> pad_centred_forward;
 PadCentredBackward<float> pad_centred_backward;
 }  // namespace cpu
+namespace cuda {
+PadCentredForward<float> pad_centred_forward;
+PadCentredBackward<float> pad_centred_backward;
+}  // namespace cuda
 
 }  // namespace fringe

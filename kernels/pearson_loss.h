@@ -38,5 +38,9 @@ namespace cpu {
 PearsonLossForward<float> pearson_loss_forward;
 PearsonLossBackward<float> pearson_loss_backward;
 }  // namespace cpu
+namespace cuda {
+PearsonLossForward<float> pearson_loss_forward;
+PearsonLossBackward<float> pearson_loss_backward;
+}  // namespace cuda
 
 }  // namespace fringe

@@ -86,5 +86,9 @@ namespace cpu {
 PhiloxFill<float> philox_uniform;
 PhiloxFill<float> philox_normal;
 }  // namespace cpu
+namespace cuda {
+PhiloxFill<float> philox_uniform;
+PhiloxFill<float> philox_normal;
+}  // namespace cuda
 
 }  // namespace fringe

@@ -39,5 +39,9 @@ namespace cpu {
 PoissonLossForward<float> poisson_loss_forward;
 PoissonLossBackward<float> poisson_loss_backward;
 }  // namespace cpu
+namespace cuda {
+PoissonLossForward<float> poisson_loss_forward;
+PoissonLossBackward<float> poisson_loss_backward;
+}  // namespace cuda
 
 }  // namespace fringe

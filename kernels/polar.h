@@ -34,5 +34,9 @@ namespace cpu {
 PolarForward<float> polar_forward;
 PolarBackward<float> polar_backward;
 }  // namespace cpu
+namespace cuda {
+PolarForward<float> polar_forward;
+PolarBackward<float> polar_backward;
+}  // namespace cuda
 
 }  // namespace fringe

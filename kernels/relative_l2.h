@@ -45,5 +45,9 @@ namespace cpu {
 RelativeL2Forward<float> relative_l2_forward;
 RelativeL2Backward<float> relative_l2_backward;
 }  // namespace cpu
+namespace cuda {
+RelativeL2Forward<float> relative_l2_forward;
+RelativeL2Backward<float> relative_l2_backward;
+}  // namespace cuda
 
 }  // namespace fringe

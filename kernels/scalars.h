@@ -40,5 +40,11 @@ LogBackward<float> log_backward;
 WeightedSumForward<float> weighted_sum_forward;
 WeightedSumBackward<float> weighted_sum_backward;
 }  // namespace cpu
+namespace cuda {
+LogForward<float> log_forward;
+LogBackward<float> log_backward;
+WeightedSumForward<float> weighted_sum_forward;
+WeightedSumBackward<float> weighted_sum_backward;
+}  // namespace cuda
 
 }  // namespace fringe

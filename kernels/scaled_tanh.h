@@ -28,5 +28,9 @@ namespace cpu {
 ScaledTanhForward<float> scaled_tanh_forward;
 ScaledTanhBackward<float> scaled_tanh_backward;
 }  // namespace cpu
+namespace cuda {
+ScaledTanhForward<float> scaled_tanh_forward;
+ScaledTanhBackward<float> scaled_tanh_backward;
+}  // namespace cuda
 
 }  // namespace fringe

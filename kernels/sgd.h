@@ -35,5 +35,8 @@ SgdStep<T> sgd_step;
 namespace cpu {
 SgdStep<float> sgd_step;
 }
+namespace cuda {
+SgdStep<float> sgd_step;
+}
 
 }  // namespace fringe

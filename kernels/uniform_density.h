@@ -30,5 +30,9 @@ namespace cpu {
 UniformDensityForward<float> uniform_density_forward;
 UniformDensityBackward<float> uniform_density_backward;
 }  // namespace cpu
+namespace cuda {
+UniformDensityForward<float> uniform_density_forward;
+UniformDensityBackward<float> uniform_density_backward;
+}  // namespace cuda
 
 }  // namespace fringe

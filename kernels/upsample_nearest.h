@@ -32,5 +32,9 @@ namespace cpu {
 UpsampleNearestForward<float> upsample_nearest_forward;
 UpsampleNearestBackward<float> upsample_nearest_backward;
 }  // namespace cpu
+namespace cuda {
+UpsampleNearestForward<float> upsample_nearest_forward;
+UpsampleNearestBackward<float> upsample_nearest_backward;
+}  // namespace cuda
 
 }  // namespace fringe

@@ -36,5 +36,9 @@ namespace cpu {
 UpsampleTrilinearForward<float> upsample_trilinear_forward;
 UpsampleTrilinearBackward<float> upsample_trilinear_backward;
 }  // namespace cpu
+namespace cuda {
+UpsampleTrilinearForward<float> upsample_trilinear_forward;
+UpsampleTrilinearBackward<float> upsample_trilinear_backward;
+}  // namespace cuda
 
 }  // namespace fringe

@@ -3,6 +3,7 @@
 #include "apps/io/cxi.h"
 #include "engine/context.h"
 #include "engine/device.h"
+#include "kernels/device.h"
 
 namespace fringe::cli {
 namespace {
@@ -15,6 +16,10 @@ int info(const std::string& file, const Common& common) {
   fmt::print("fringe            {}\n", version());
   fmt::print("device            {}\n", device_name());
   fmt::print("backend           {}\n", default_table().backend);
+  std::string why_none;
+  const auto devices = cuda::devices(why_none);
+  for (const auto& d : devices) fmt::print("cuda:{}            {}\n", d.index, d.name);
+  if (devices.empty()) fmt::print("cuda              none: {}\n", why_none);
   fmt::print("instruction sets  {}\n", fmt::join(instruction_sets(), ", "));
   fmt::print("threads           {}\n", thread_count(common));
   fmt::print("libraries         {}\n", fmt::join(library_versions(), ", "));

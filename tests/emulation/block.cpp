@@ -289,7 +289,19 @@ void run_grid(const char* name, dim3 grid, dim3 size, std::size_t shared_bytes, 
 }
 
 // ---- barriers and warp operations ---------------------------------------------------------------------------------------
+namespace {
+/// EMU_SKIP_BARRIER=reduce.cuh:31 takes the __syncthreads of this line out: tests show that it is needed.
+bool left_out(const Place& place) {
+  static const std::string wanted = [] {
+    const char* text = std::getenv("EMU_SKIP_BARRIER");
+    return std::string(text != nullptr ? text : "");
+  }();
+  return !wanted.empty() && ("/" + std::string(place.file) + ":" + std::to_string(place.line)).ends_with("/" + wanted);
+}
+}  // namespace
+
 unsigned barrier(unsigned vote, Place place) {
+  if (left_out(place)) return 0;
   BarrierState& b = barrier_state;
   Thread& self = *thread;
   self.state = State::at_barrier;

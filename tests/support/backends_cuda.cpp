@@ -40,6 +40,10 @@ class Staging {
   SeparableWeights<V> operator()(const SeparableWeights<V>& w) {
     return {(*this)(w.wd), (*this)(w.bd), (*this)(w.wh), (*this)(w.bh), (*this)(w.ww), (*this)(w.bw)};
   }
+  Reading<float> operator()(const Reading<float>& r) { return {(*this)(r.x), (*this)(r.affine), r.upsampled}; }
+  PendingGradient<float> operator()(const PendingGradient<float>& g) {
+    return {(*this)(g.dz), (*this)(g.which), (*this)(g.y), (*this)(g.fold), g.slope};
+  }
   template <class Value>
   const Value& operator()(const Value& value) {
     return value;
@@ -101,11 +105,20 @@ const KernelTable<float>& staged_table() {
       .batch_norm_forward = staged<&K::batch_norm_forward>(),
       .batch_norm_forward_eval = staged<&K::batch_norm_forward_eval>(),
       .batch_norm_backward = staged<&K::batch_norm_backward>(),
+      .batch_norm_fold_forward = staged<&K::batch_norm_fold_forward>(),
+      .batch_norm_fold_forward_eval = staged<&K::batch_norm_fold_forward_eval>(),
+      .batch_norm_fold_backward = staged<&K::batch_norm_fold_backward>(),
       .conv3d_forward = staged<&K::conv3d_forward>(),
       .conv3d_backward_data = staged<&K::conv3d_backward_data>(),
       .conv3d_backward_weights = staged<&K::conv3d_backward_weights>(),
       .fft3d_forward = staged<&K::fft3d_forward>(),
       .fft3d_backward = staged<&K::fft3d_backward>(),
+      .fused_conv3d_forward = staged<&K::fused_conv3d_forward>(),
+      .fused_conv3d_backward_data = staged<&K::fused_conv3d_backward_data>(),
+      .fused_conv3d_backward_weights = staged<&K::fused_conv3d_backward_weights>(),
+      .fused_max_pool_forward = staged<&K::fused_max_pool_forward>(),
+      .fused_separable_conv3d_forward = staged<&K::fused_separable_conv3d_forward>(),
+      .fused_separable_conv3d_backward = staged<&K::fused_separable_conv3d_backward>(),
       .intensity_forward = staged<&K::intensity_forward>(),
       .intensity_backward = staged<&K::intensity_backward>(),
       .leaky_batch_norm_forward = staged<&K::leaky_batch_norm_forward>(),

@@ -1,0 +1,34 @@
+#include "kernels/cuda/libraries.h"
+
+#include <dlfcn.h>
+
+#include "kernels/error.h"
+
+namespace fringe::cuda {
+namespace {
+
+template <class F>
+void find(void* library, const char* name, F& function) {
+  function = reinterpret_cast<F>(dlsym(library, name));
+  require(function != nullptr, "cuda: the cuFFT that was found has no {}; install cuFFT 11 or 12", name);
+}
+
+}  // namespace
+
+const FftLibrary& fft_library() {
+  static const FftLibrary library = [] {
+    void* handle = nullptr;
+    for (const char* name : {"libcufft.so.12", "libcufft.so.11", "libcufft.so"})
+      if (handle == nullptr) handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    require(handle != nullptr,
+            "cuda: cuFFT was not found (libcufft.so.12 or .11): install it, set LD_LIBRARY_PATH, or use --device cpu");
+    FftLibrary found;
+    find(handle, "cufftPlanMany", found.plan_many);
+    find(handle, "cufftSetStream", found.set_stream);
+    find(handle, "cufftExecC2C", found.exec_c2c);
+    return found;
+  }();
+  return library;
+}
+
+}  // namespace fringe::cuda

@@ -1,0 +1,68 @@
+// Strategy: as leaky_relu. weighted_sum also adds whole volumes (the initial phase), so it is no small operation; its terms
+// travel as parameters of the kernel.
+#include "kernels/scalars.h"
+
+#include "kernels/cuda/elementwise.cuh"
+
+namespace fringe::cuda {
+namespace {
+
+constexpr int most_terms = 8;
+struct Terms {
+  const float* x[most_terms];
+  float a[most_terms];
+  int count;
+};
+
+__global__ void log_forward_kernel(float offset, const float* x, float* y, Index n) {
+  map(n, y, [offset](float v) { return logf(v + offset); }, x);  // (1)
+}
+
+__global__ void log_backward_kernel(float offset, const float* x, const float* dy, float* dx, Index n) {
+  map(n, dx, [offset](float v, float g) { return g / (v + offset); }, x, dy);  // (2)
+}
+
+__global__ void weighted_sum_forward_kernel(Terms terms, float* y, Index n) {
+  for (Index i = global_thread(); i < n; i += global_threads()) {
+    float sum = 0;
+    for (int k = 0; k < terms.count; ++k) sum += terms.a[k] * terms.x[k][i];  // (3)
+    y[i] = sum;
+  }
+}
+
+__global__ void weighted_sum_backward_kernel(float a, const float* dy, float* dx, Index n) {
+  map(n, dx, [a](float g) { return a * g; }, dy);  // (4)
+}
+
+}  // namespace
+
+void log_forward(Stream& stream, float offset, ConstView<float> x, View<float> y) {
+  require_shape("log", "y", y.shape, x.shape);
+  LAUNCH(log_forward_kernel, elementwise_grid(x.size()), elementwise_threads, 0, stream, offset, x.data, y.data, x.size());
+}
+
+void log_backward(Stream& stream, float offset, ConstView<float> x, ConstView<float> dy, View<float> dx) {
+  require_shape("log", "dy", dy.shape, x.shape);
+  require_shape("log", "dx", dx.shape, x.shape);
+  LAUNCH(log_backward_kernel, elementwise_grid(x.size()), elementwise_threads, 0, stream, offset, x.data, dy.data, dx.data, x.size());
+}
+
+void weighted_sum_forward(Stream& stream, std::span<const float> a, std::span<const ConstView<float>> x, View<float> y) {
+  require(a.size() == x.size(), "weighted_sum: {} weights for {} terms", a.size(), x.size());
+  require(x.size() <= most_terms, "weighted_sum: {} terms, the CUDA kernel takes at most {}", x.size(), most_terms);
+  Terms terms{};
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    require_shape("weighted_sum", "term", x[k].shape, y.shape);
+    terms.x[k] = x[k].data;
+    terms.a[k] = a[k];
+  }
+  terms.count = static_cast<int>(x.size());
+  LAUNCH(weighted_sum_forward_kernel, grid_for(y.size(), elementwise_threads), elementwise_threads, 0, stream, terms, y.data, y.size());
+}
+
+void weighted_sum_backward(Stream& stream, float a, ConstView<float> dy, View<float> dx) {
+  require_shape("weighted_sum", "dx", dx.shape, dy.shape);
+  LAUNCH(weighted_sum_backward_kernel, elementwise_grid(dy.size()), elementwise_threads, 0, stream, a, dy.data, dx.data, dy.size());
+}
+
+}  // namespace fringe::cuda
