@@ -10,7 +10,8 @@
 //          3x3x3 and the one-dimensional 3x1x1, 1x3x1, 1x1x3 are the ones the network uses.
 // Saved    x and w.
 // Numerics sums run over taps and channels in float; weight gradients are summed per thread and then over threads, so
-//          they are bitwise reproducible for a given number of threads.
+//          they are bitwise reproducible for a given number of threads. CUDA multiplies in the stream's Precision, and
+//          its results are bitwise reproducible.
 // Cost     2 * N*D*H*W * Kd*Kh*Kw * Ci*Co flops for each of (1), (2), (3).
 #pragma once
 #include "kernels/stream.h"
@@ -50,5 +51,10 @@ Conv3dForward<float> conv3d_forward;
 Conv3dBackwardData<float> conv3d_backward_data;
 Conv3dBackwardWeights<float> conv3d_backward_weights;
 }  // namespace cpu
+namespace cuda {
+Conv3dForward<float> conv3d_forward;
+Conv3dBackwardData<float> conv3d_backward_data;
+Conv3dBackwardWeights<float> conv3d_backward_weights;
+}  // namespace cuda
 
 }  // namespace fringe

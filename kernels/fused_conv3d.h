@@ -102,5 +102,10 @@ FusedConv3dForward<float> fused_conv3d_forward;
 FusedConv3dBackwardData<float> fused_conv3d_backward_data;
 FusedConv3dBackwardWeights<float> fused_conv3d_backward_weights;
 }  // namespace cpu
+namespace cuda {
+FusedConv3dForward<float> fused_conv3d_forward;
+FusedConv3dBackwardData<float> fused_conv3d_backward_data;
+FusedConv3dBackwardWeights<float> fused_conv3d_backward_weights;
+}  // namespace cuda
 
 }  // namespace fringe

@@ -34,5 +34,9 @@ namespace cpu {
 FusedSeparableConv3dForward<float> fused_separable_conv3d_forward;
 FusedSeparableConv3dBackward<float> fused_separable_conv3d_backward;
 }  // namespace cpu
+namespace cuda {
+FusedSeparableConv3dForward<float> fused_separable_conv3d_forward;
+FusedSeparableConv3dBackward<float> fused_separable_conv3d_backward;
+}  // namespace cuda
 
 }  // namespace fringe

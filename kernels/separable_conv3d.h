@@ -44,5 +44,9 @@ namespace cpu {
 SeparableConv3dForward<float> separable_conv3d_forward;
 SeparableConv3dBackward<float> separable_conv3d_backward;
 }  // namespace cpu
+namespace cuda {
+SeparableConv3dForward<float> separable_conv3d_forward;
+SeparableConv3dBackward<float> separable_conv3d_backward;
+}  // namespace cuda
 
 }  // namespace fringe

@@ -8,6 +8,15 @@
 
 namespace fringe {
 
+/// The numeric format of the factors in products that have a choice: the convolutions of the CUDA backend. Data in memory and
+/// sums are float in all of them. Other backends multiply in float32 whatever is asked for.
+enum class Precision {
+  float32,   ///< ordinary multiply-adds
+  tf32x3,    ///< tensor cores, every factor as the sum of two tf32 numbers: as good as float32
+  tf32,      ///< tensor cores, factors rounded to 10 bits of fraction
+  bfloat16,  ///< tensor cores, factors rounded to 7 bits
+};
+
 /// Execution resources handed to every kernel as its first argument. One host thread uses one Stream at a time.
 class Stream {
  public:
@@ -17,6 +26,8 @@ class Stream {
 
   int threads() const { return threads_; }  ///< of the host
   const Device& device() const { return *device_; }
+  Precision precision() const { return precision_; }
+  void set_precision(Precision precision) { precision_ = precision; }
   void* queue() const { return queue_.get(); }
   void wait() const { device_->wait(queue()); }
 
@@ -54,6 +65,7 @@ class Stream {
     }
   };
   int threads_;
+  Precision precision_ = Precision::tf32x3;
   const Device* device_;
   std::unique_ptr<void, void (*)(void*) noexcept> queue_;
   Arena scratch_, workspace_;

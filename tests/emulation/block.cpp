@@ -14,6 +14,7 @@
 #include <numeric>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/mman.h>
@@ -301,7 +302,7 @@ bool left_out(const Place& place) {
 }  // namespace
 
 unsigned barrier(unsigned vote, Place place) {
-  if (left_out(place)) return 0;
+  if (left_out(place)) return vote;
   BarrierState& b = barrier_state;
   Thread& self = *thread;
   self.state = State::at_barrier;

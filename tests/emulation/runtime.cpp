@@ -399,6 +399,15 @@ cudaError_t cudaGetDeviceCount(int* count) {
 
 cudaError_t cudaSetDevice(int index) { return index < pretended.devices ? cudaSuccess : failed(cudaErrorInvalidDevice); }
 
+cudaError_t cudaGetDevice(int* index) {
+  *index = 0;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
+  if (attribute != cudaDevAttrMaxSharedMemoryPerBlockOptin) return failed(cudaErrorInvalidValue);
+  *value = 227 << 10;  // compute capability 9.0
+  return cudaSuccess;
+}
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int index) {
   if (index >= pretended.devices) return failed(cudaErrorInvalidDevice);
   *properties = {};

@@ -80,8 +80,9 @@ template <auto Slot, class F>
 struct Staged;
 template <auto Slot, class... Arguments>
 struct Staged<Slot, void(Stream&, Arguments...)> {
-  static void call(Stream&, Arguments... arguments) {
+  static void call(Stream& stream, Arguments... arguments) {
     Staging staging;
+    device_stream().set_precision(stream.precision());
     (cuda::table().*Slot)(device_stream(), staging(arguments)...);
     staging.copy_back();
   }

@@ -1,0 +1,299 @@
+// conv3d forward (1) and data gradient (2) on CUDA: implicit matrix product over a halo tile in shared memory.
+//
+// Strategy. The data gradient is a convolution of dy with the kernel flipped and its channels exchanged, so both are one
+// product: rows are output voxels, columns output channels, and the sum runs over (tap, input channel). A block computes
+// 128 voxels (a box, see conv3d_tile.cuh) x `Columns` channels. It walks over chunks of input channels; for each it brings
+// the halo of the box into shared memory once and then runs over the taps, whose rows are shifted rows of the halo: the
+// input crosses from L2 2 to 3 times instead of 27. Weights stream through beside it, three taps a step.
+//
+//   step s = (chunk, group of 3 taps);    `stages` steps are in flight by cp.async; one barrier a step
+//   grid      (box, block of columns, split)
+//   block     4 warps: 64 x 32 of the 128 x 64 sums each, or 32 x 32 of 128 x 32; see conv3d_multiply.cuh for the lanes
+//   shared    int halo_voxel[halo_rows]         flat voxel of each halo row, -1 outside: found once, used in every chunk
+//             int halo_half[halo_rows]          the same at half extents (ConvTile::half), where the operand needs it
+//             int shift[taps]                   in rows of the halo
+//             float4 x[buffers][quads][plane]   channels in quads
+//             weights [stages], forward     [3 taps][channel][columns + 8]: with a row of 8 mod 32 words, a fragment (4
+//                                           channels x 8 columns) touches every bank once
+//                               data        [3 taps][quads][columns + 4] quads of dy's channels: as the halo's planes
+//
+// Small volumes (8^3, 4^3) have few boxes but many steps: the steps are cut into up to `splits` runs, each block writes
+// its sums to scratch memory, and a second kernel adds them in order. There are no atomics: results are bitwise
+// reproducible, and depend on the shape alone.
+//
+// One input or one output channel: conv3d_single.cu.
+// Nothing here has been timed on a GPU yet; docs/cuda-convolution.md counts flops and bytes.
+#include <algorithm>
+
+#include "kernels/cuda/conv3d_multiply.cuh"
+#include "kernels/cuda/conv3d_operand.cuh"
+#include "kernels/cuda/conv3d_single.cuh"
+#include "kernels/cuda/conv3d_tile.cuh"
+
+namespace fringe::cuda {
+namespace {
+
+constexpr int threads = 128, stages = 3, group = 3;  // group: taps a step
+
+struct Conv3dCall {
+  ConvTile tile;
+  Operand x;              ///< dy for the data gradient
+  const float *w, *bias;  ///< bias may be null
+  float slope;            ///< of the LeakyReLU that ends it; 1: none
+  float* y;
+  float* parts;  ///< [split][voxel][channel] when there are several splits, else null
+  int ci, co;    ///< channels of x and y: exchanged, as seen from w, for the data gradient
+  int rows;      ///< voxels of all samples
+  int steps, steps_per_split;
+  int buffers;     ///< of the halo
+  bool w_aligned;  ///< rows begin at multiples of 16 bytes
+};
+
+constexpr int halo_buffers(int taps) {
+  // Steps in flight touch this many chunks: weights of a step and, at a chunk's first step, its halo are one group.
+  const int groups = blocks_for(taps, group);
+  return blocks_for(stages - 1, groups) + 1;
+}
+
+template <Precision P, int Columns, bool Transposed>
+struct Conv3dShared {
+  static constexpr int quads = chunk_of<P> / 4;
+  static constexpr int weight_row = Columns + (Transposed ? 4 : 8);      ///< quads (transposed) or floats
+  static constexpr int weight_stage = group * chunk_of<P> * weight_row;  ///< floats
+
+  static constexpr int table_bytes(const ConvTile& t) { return (2 * t.halo_rows + t.taps() + 3) / 4 * 16; }
+  static std::size_t bytes(const ConvTile& t) {
+    const std::size_t halo = std::size_t(16) * quads * plane_of(t.halo_rows) * halo_buffers(t.taps());
+    return table_bytes(t) + halo + sizeof(float) * weight_stage * stages;
+  }
+};
+
+__device__ __forceinline__ float leaky(float v, float slope) { return v > 0 ? v : slope * v; }
+
+template <Precision P, int Columns, bool Transposed>
+__global__ void __launch_bounds__(threads, Columns == 64 ? 3 : 4) conv3d_kernel(Conv3dCall call) {
+  using Shared = Conv3dShared<P, Columns, Transposed>;
+  constexpr int chunk = chunk_of<P>, quads = Shared::quads;
+  constexpr int warps_n = Columns / 32, warps_m = 4 / warps_n;
+  constexpr int I = ConvTile::voxels / warps_m / 16, J = 4;
+  const ConvTile& tile = call.tile;
+  const int taps = tile.taps(), groups = blocks_for(taps, group), plane = plane_of(tile.halo_rows);
+
+  DYN_SHARED(unsigned char, memory);
+  int* const halo_voxel = reinterpret_cast<int*>(memory);
+  int* const halo_half = halo_voxel + tile.halo_rows;
+  int* const shift = halo_half + tile.halo_rows;
+  float4* const halo = reinterpret_cast<float4*>(memory + Shared::table_bytes(tile));
+  float* const weights = reinterpret_cast<float*>(halo + call.buffers * quads * plane);
+
+  const int thread = static_cast<int>(threadIdx.x), lane = thread & 31, warp = thread >> 5;
+  const auto corner = tile.corner(static_cast<int>(blockIdx.x));
+  const int column0 = static_cast<int>(blockIdx.y) * Columns;
+  for (int row = thread; row < tile.halo_rows; row += threads) {
+    halo_voxel[row] = tile.halo_voxel(corner, row);
+    halo_half[row] = call.x.needs_half() ? tile.halo_half(corner, row) : 0;
+  }
+  for (int tap = thread; tap < taps; tap += threads) shift[tap] = tile.shift(tap);
+  __syncthreads();
+
+  const auto load_halo = [&](int c0, float4* to) {
+    for (int i = thread; i < tile.halo_rows * quads; i += threads) {
+      const int row = i / quads, q = i % quads;
+      call.x.fetch(to + q * plane + row, halo_voxel[row], halo_half[row], c0 + 4 * q);
+    }
+  };
+  const auto normalise_halo = [&](int c0, float4* halo_of_chunk) {  // what this thread has copied
+    for (int i = thread; i < tile.halo_rows * quads; i += threads) {
+      const int row = i / quads, q = i % quads;
+      call.x.arrived(halo_of_chunk + q * plane + row, halo_voxel[row], c0 + 4 * q);
+    }
+  };
+  const auto load_weights = [&](int c0, int first_tap, float* to) {
+    if constexpr (Transposed) {  // rows of w are (tap, column), and run over dy's channels
+      for (int i = thread; i < group * Columns * quads; i += threads) {
+        const int q = i % quads, n = i / quads % Columns, u = i / (quads * Columns), tap = first_tap + u;
+        const bool inside = tap < taps && column0 + n < call.co;
+        const float* from = inside ? call.w + (static_cast<Index>(taps - 1 - tap) * call.co + column0 + n) * call.ci : nullptr;
+        copy_quad(reinterpret_cast<float4*>(to) + (u * quads + q) * Shared::weight_row + n, from, call.w, c0 + 4 * q, call.ci,
+                  call.w_aligned);
+      }
+    } else {  // rows of w are (tap, channel), and run over the columns
+      constexpr int pieces = Columns / 4;
+      for (int i = thread; i < group * chunk * pieces; i += threads) {
+        const int piece = i % pieces, c = i / pieces % chunk, u = i / (pieces * chunk), tap = first_tap + u;
+        const bool inside = tap < taps && c0 + c < call.ci;
+        const float* from = inside ? call.w + (static_cast<Index>(tap) * call.ci + c0 + c) * call.co : nullptr;
+        copy_quad(reinterpret_cast<float4*>(to + (u * chunk + c) * Shared::weight_row + 4 * piece), from, call.w,
+                  column0 + 4 * piece, call.co, call.w_aligned);
+      }
+    }
+  };
+
+  const int first = static_cast<int>(blockIdx.z) * call.steps_per_split;
+  const int last = min(first + call.steps_per_split, call.steps);
+  const auto load = [&](int step) {
+    if (step < last) {
+      const int number = step / groups, of_chunk = step % groups;
+      if (step == first || of_chunk == 0) load_halo(number * chunk, halo + number % call.buffers * quads * plane);
+      load_weights(number * chunk, of_chunk * group, weights + step % stages * Shared::weight_stage);
+    }
+    ptx::copy_async_commit();
+  };
+
+  const int row0 = warp / warps_n * (16 * I), columns_of_warp = warp % warps_n * 32;
+  // The halo row of the box row whose address this lane gives to ldmatrix.
+  int first_row[I];
+#pragma unroll
+  for (int i = 0; i < I; ++i) first_row[i] = tile.first_row(row0 + 16 * i + (lane & 15));
+  float sum[I][J][4] = {};
+
+  for (int step = first; step < first + stages - 1; ++step) load(step);
+  for (int step = first; step < last; ++step) {
+    ptx::copy_async_wait<stages - 2>();
+    float4* const x = halo + step / groups % call.buffers * quads * plane;
+    if (call.x.affine != nullptr && (step == first || step % groups == 0)) normalise_halo(step / groups * chunk, x);
+    __syncthreads();  // this step's data are there for all, and nobody reads the stage that is filled next
+    load(step + stages - 1);
+    const float* const w = weights + step % stages * Shared::weight_stage;
+#pragma unroll
+    for (int u = 0; u < group; ++u) {
+      const int tap = step % groups * group + u;
+      if (tap >= taps) break;
+      const int shifted = shift[tap];
+      const float* const wu = w + u * chunk * Shared::weight_row;
+      const float4* const wq = reinterpret_cast<const float4*>(wu);
+      if constexpr (P == Precision::float32) {
+        multiply_plain(
+            sum,
+            [&](int quad, int i, int e) { return x[quad * plane + tile.first_row(row0 + sum_row<P>(lane, i, e)) + shifted]; },
+            [&](int quad, int j) {
+              const int n = columns_of_warp + sum_column<P>(lane, j, 0);
+              if constexpr (Transposed) {
+                return wq[quad * Shared::weight_row + n];
+              } else {
+                const float* const at = wu + 4 * quad * Shared::weight_row + n;
+                return make_float4(at[0], at[Shared::weight_row], at[2 * Shared::weight_row], at[3 * Shared::weight_row]);
+              }
+            });
+      } else {
+        multiply_tensor<P>(
+            sum,
+            [&](int half, int i, std::uint32_t(&a)[4]) {
+              ptx::load_matrix_x4(a, x + (2 * half + (lane >> 4)) * plane + first_row[i] + shifted);
+            },
+            [&](int half, int j, std::uint32_t(&b)[2]) {
+              const int g = lane >> 2, t = lane & 3, n = columns_of_warp + 8 * j + g;
+              if constexpr (Transposed) {
+                b[0] = __float_as_uint(wu[4 * (2 * half * Shared::weight_row + n) + t]);
+                b[1] = __float_as_uint(wu[4 * ((2 * half + 1) * Shared::weight_row + n) + t]);
+              } else {
+                b[0] = __float_as_uint(wu[(8 * half + t) * Shared::weight_row + n]);
+                b[1] = __float_as_uint(wu[(8 * half + t + 4) * Shared::weight_row + n]);
+              }
+            });
+      }
+    }
+  }
+
+  // ---- epilogue ----
+  const int split = static_cast<int>(blockIdx.z);
+  float* const to = call.parts != nullptr ? call.parts + static_cast<Index>(split) * call.rows * call.co : call.y;
+  const bool finish = call.parts == nullptr;
+#pragma unroll
+  for (int i = 0; i < I; ++i)
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+      const int voxel = tile.box_voxel(corner, row0 + sum_row<P>(lane, i, e));
+      if (voxel < 0) continue;
+#pragma unroll
+      for (int j = 0; j < J; ++j) {
+        const int o = column0 + columns_of_warp + sum_column<P>(lane, j, e);
+        if (o >= call.co) continue;
+        to[static_cast<Index>(voxel) * call.co + o] =
+            finish ? leaky(sum[i][j][e] + (call.bias != nullptr ? call.bias[o] : 0.0F), call.slope) : sum[i][j][e];
+      }
+    }
+}
+
+/// y[r, o] = leaky_relu(parts[0][r, o] + parts[1][r, o] + ... + bias[o], slope), in this order.
+__global__ void conv3d_add_parts_kernel(const float* parts, int splits, const float* bias, float slope, float* y, Index size,
+                                        int co) {
+  for (Index i = global_thread(); i < size; i += global_threads()) {
+    float s = 0;
+#pragma unroll 4
+    for (int k = 0; k < splits; ++k) s += parts[k * size + i];
+    y[i] = leaky(s + (bias != nullptr ? bias[i % co] : 0.0F), slope);
+  }
+}
+
+template <Precision P, int Columns, bool Transposed>
+void run(Stream& stream, Conv3dCall& call) {
+  constexpr int wanted_blocks = 256, fewest_steps = 4;  // two blocks for each multiprocessor; a split's work above its cost
+  const ConvTile& tile = call.tile;
+  const int chunks = blocks_for(call.ci, chunk_of<P>), columns = blocks_for(call.co, Columns);
+  call.steps = chunks * blocks_for(tile.taps(), group);
+  call.buffers = halo_buffers(tile.taps());
+  const Index blocks = static_cast<Index>(tile.tiles) * columns;
+  const int wanted = static_cast<int>(std::clamp<Index>(wanted_blocks / blocks, 1, blocks_for(call.steps, fewest_steps)));
+  call.steps_per_split = blocks_for(call.steps, wanted);
+  const int splits = blocks_for(call.steps, call.steps_per_split);
+  const Index size = static_cast<Index>(call.rows) * call.co;
+  call.parts = splits > 1 ? stream.scratch<float>(splits * size) : nullptr;
+  const std::size_t shared = Conv3dShared<P, Columns, Transposed>::bytes(tile);
+  require_shared(tile, shared);
+  const auto kernel = conv3d_kernel<P, Columns, Transposed>;
+  LAUNCH(kernel, dim3(tile.tiles, columns, splits), threads, shared, stream, call);
+  if (splits > 1)
+    LAUNCH(conv3d_add_parts_kernel, grid_for(size, 256), 256, 0, stream, call.parts, splits, call.bias, call.slope, call.y,
+           size, call.co);
+}
+
+template <bool Transposed>
+void run(Stream& stream, Conv3dCall& call) {
+  const auto with = [&]<Precision P>() {
+    if (call.co <= 32 || P == Precision::float32)
+      run<P, 32, Transposed>(stream, call);
+    else
+      run<P, P == Precision::float32 ? 32 : 64, Transposed>(stream, call);
+  };
+  switch (stream.precision()) {
+    case Precision::float32:
+      return with.template operator()<Precision::float32>();
+    case Precision::tf32x3:
+      return with.template operator()<Precision::tf32x3>();
+    case Precision::tf32:
+      return with.template operator()<Precision::tf32>();
+    case Precision::bfloat16:
+      return with.template operator()<Precision::bfloat16>();
+  }
+}
+
+}  // namespace
+
+void convolve(Stream& stream, const Shape& volume, const Shape& kernel, const Operand& x, const float* w, const float* bias,
+              float slope, bool transposed, View<float> y) {
+  if (x.channels == 1) return single::expand(stream, kernel, x, w, bias, slope, transposed, y);
+  if (y.shape.c == 1) return single::contract(stream, kernel, x, w, bias, slope, transposed, y);
+  Conv3dCall call{};
+  call.tile = ConvTile::choose(volume, kernel);
+  call.x = x, call.w = w, call.bias = bias, call.slope = slope, call.y = y.data;
+  call.ci = x.channels, call.co = static_cast<int>(y.shape.c);
+  call.rows = static_cast<int>(volume.rows());
+  call.w_aligned = (transposed ? call.ci : call.co) % 4 == 0 && aligned_16(w);
+  if (transposed)
+    run<true>(stream, call);
+  else
+    run<false>(stream, call);
+}
+
+void conv3d_forward(Stream& stream, ConstView<float> x, ConstView<float> w, ConstView<float> b, View<float> y) {
+  conv3d::require_forward(x.shape, w.shape, b ? &b.shape : nullptr, y.shape);
+  convolve(stream, x.shape, w.shape, Operand::of(x), w.data, b.data, 1, false, y);
+}
+
+void conv3d_backward_data(Stream& stream, ConstView<float> dy, ConstView<float> w, View<float> dx) {
+  conv3d::require_backward_data(dy.shape, w.shape, dx.shape);
+  convolve(stream, dy.shape, w.shape, Operand::of(dy), w.data, nullptr, 1, true, dx);
+}
+
+}  // namespace fringe::cuda
