@@ -31,7 +31,12 @@ std::string folder_of(const std::string& path) {
 
 }  // namespace
 
-void silence() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
+void silence() {
+  // A file that could not be closed because the disk is full stays open inside HDF5, and its clean-up at exit, which tries once
+  // more, crashes. Handles close all that is ours, so that nothing is left for it to do.
+  [[maybe_unused]] static const herr_t no_clean_up = H5dont_atexit();
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
 
 Handle open(const std::string& path) {
   silence();

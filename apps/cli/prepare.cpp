@@ -55,7 +55,16 @@ std::array<Index, 3> parse_centre(const Options& o, const RawScan& scan) {
 /// From --geometry FILE or from 34-ID-C's angles; nothing where neither was given.
 std::optional<Diffractometer> diffractometer(const Options& o) {
   if (!o.geometry.empty()) return io::read_diffractometer(o.geometry);
-  if (!(o.energy_kev > 0 && o.distance > 0 && o.pixel_um > 0 && o.step != 0)) return {};
+  std::vector<std::string> missing;
+  if (!(o.energy_kev > 0)) missing.push_back("--energy");
+  if (!(o.distance > 0)) missing.push_back("--distance");
+  if (!(o.pixel_um > 0)) missing.push_back("--pixel-size");
+  if (o.step == 0) missing.push_back("--rocking-step");
+  if (!missing.empty()) {
+    if (o.step != 0 || o.delta != 0 || o.gamma != 0)  // somebody who gives these wants voxels
+      fmt::print(stderr, "fringe: warning: no voxel size without {}\n", fmt::join(missing, ", "));
+    return {};
+  }
   constexpr double degree = std::numbers::pi / 180;
   auto d = Diffractometer::two_circle(o.delta * degree, o.gamma * degree, o.step * degree);
   d.energy = o.energy_kev * 1.602176634e-16;
