@@ -68,14 +68,16 @@ def main():
     for architecture in ARCHITECTURES:
         found = {}
         for source in sources:
-            for cubin in (build / source.stem).glob(f"*sm_{architecture}.cubin"):
+            for cubin in (build / source.stem).glob(f"*_{architecture}.cubin"):
                 found.update(sass_ops.kernels(cubin))
         broken += [f"sm_{architecture}: {line}" for line in sass_ops.check(root / "scripts/sass_rules.txt", found)]
         if architecture == 90 and "--table" in sys.argv:
-            print("| kernel | registers | shared [bytes] | instructions | of them |\n|---|---:|---:|---:|---|")
+            print("| kernel | registers | warps of 64 | shared [bytes] | instructions | of them |\n|---|---:|---:|---:|---:|---|")
             for kernel, row in sorted((demangled(k), r) for k, r in found.items()):
                 counted = ", ".join(f"{v} {k}" for k, v in row.items() if k.isupper())
-                print(f"| `{kernel}` | {row.get('registers', '')} | {max(0, row.get('shared', 0) - 1024)} | {row['instructions']} | {counted} |")
+                registers = row.get("registers", 255)
+                warps = min(64, 65536 // (-(-registers // 8) * 8 * 32) // 4 * 4)  # registers come in eights, warps in fours
+                print(f"| `{kernel}` | {registers} | {warps} | {max(0, row.get('shared', 0) - 1024)} | {row['instructions']} | {counted} |")
     print("\n".join(broken) or f"{len(sources)} files, {len(found)} kernels, {len(ARCHITECTURES)} architectures: all compile, no spills, rules kept")
     return 1 if broken else 0
 

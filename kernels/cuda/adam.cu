@@ -15,7 +15,7 @@ struct Constants {
   float beta1, beta2, rest1, rest2, rate, inverse_v, epsilon;  ///< rate / (1 - beta1^t), 1 / (1 - beta2^t)
 };
 
-__global__ void __launch_bounds__(slot_threads) adam_step_kernel(List list, Constants k) {
+__global__ void __launch_bounds__(slot_threads) adam_step_kernel(const __grid_constant__ List list, Constants k) {
   list.for_each([&](float* const (&array)[4], unsigned i) {
     const float g = array[1][i];
     const float m = k.beta1 * array[2][i] + k.rest1 * g;      // (1)

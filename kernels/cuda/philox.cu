@@ -24,9 +24,11 @@ __device__ __forceinline__ Four normal_block(std::uint64_t seed, std::uint64_t s
   Four f;
   for (int pair = 0; pair < 4; pair += 2) {
     const double u0 = w[pair] * 0x1p-32, u1 = w[pair + 1] * 0x1p-32;
-    const double r = sqrt(-2 * log1p(-u0)), angle = 2 * std::numbers::pi * u1;
-    f.v[pair] = static_cast<float>(r * cos(angle));  // (2)
-    f.v[pair + 1] = static_cast<float>(r * sin(angle));
+    const double r = sqrt(-2 * log1p(-u0));
+    double s, c;
+    sincospi(2 * u1, &s, &c);  // unlike sin and cos it has no case for large angles, which would need local memory
+    f.v[pair] = static_cast<float>(r * c);  // (2)
+    f.v[pair + 1] = static_cast<float>(r * s);
   }
   return f;
 }

@@ -1,5 +1,5 @@
 // Strategy: as leaky_relu. weighted_sum also adds whole volumes (the initial phase), so it is no small operation; its terms
-// travel as parameters of the kernel.
+// travel as parameters of the kernel (__grid_constant__: indexed where they lie, not copied to local memory).
 #include "kernels/scalars.h"
 
 #include "kernels/cuda/elementwise.cuh"
@@ -22,7 +22,7 @@ __global__ void log_backward_kernel(float offset, const float* x, const float* d
   map(n, dx, [offset](float v, float g) { return g / (v + offset); }, x, dy);  // (2)
 }
 
-__global__ void weighted_sum_forward_kernel(Terms terms, float* y, Index n) {
+__global__ void weighted_sum_forward_kernel(const __grid_constant__ Terms terms, float* y, Index n) {
   for (Index i = global_thread(); i < n; i += global_threads()) {
     float sum = 0;
     for (int k = 0; k < terms.count; ++k) sum += terms.a[k] * terms.x[k][i];  // (3)

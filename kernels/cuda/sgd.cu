@@ -9,7 +9,7 @@ namespace {
 constexpr int most = 64;
 using List = SlotList<3, most>;
 
-__global__ void __launch_bounds__(slot_threads) sgd_step_kernel(List list, float rate, float momentum) {
+__global__ void __launch_bounds__(slot_threads) sgd_step_kernel(const __grid_constant__ List list, float rate, float momentum) {
   list.for_each([&](float* const (&array)[3], unsigned i) {
     const float m = momentum * array[2][i] + array[1][i];  // (1)
     array[2][i] = m;

@@ -235,6 +235,10 @@ inline void sincospif(float x, float* s, float* c) {
   *s = static_cast<float>(std::sin(M_PI * static_cast<double>(x)));
   *c = static_cast<float>(std::cos(M_PI * static_cast<double>(x)));
 }
+inline void sincospi(double x, double* s, double* c) {
+  *s = std::sin(M_PI * x);
+  *c = std::cos(M_PI * x);
+}
 inline float __int_as_float(int i) {
   float f;
   std::memcpy(&f, &i, sizeof f);
