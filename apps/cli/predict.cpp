@@ -3,6 +3,7 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <thread>
 
 #include "apps/cli/commands.h"
@@ -78,8 +79,10 @@ int predict_files(Predictor& predictor, const Options& o, const Common& common) 
   else
     hdf5::require_writable(o.output);
   Totals totals;
+  std::set<std::string> written;
   const auto attempt = [&](const std::string& name, const std::string& output, const auto& read) {
     const auto begin = std::chrono::steady_clock::now();
+    require(written.insert(output).second, "{}: {} holds the result of another pattern of that name already", name, output);
     if (!many) {
       handle(predictor, name, read(), output, common, begin, totals);
       return;

@@ -30,8 +30,8 @@ struct Preset {
   const char* name;
   Index size, width, samples, epochs, batch;
 };
-/// tiny: half an hour on two cores; paper: the sizes of Wu et al.
-constexpr Preset presets[] = {{"tiny", 32, 8, 2048, 24, 16},
+/// tiny: minutes on two cores; paper: the sizes of Wu et al.
+constexpr Preset presets[] = {{"tiny", 32, 8, 1024, 14, 16},
                               {"small", 32, 16, 4096, 60, 16},
                               {"medium", 64, 16, 8192, 60, 16},
                               {"paper", 64, 32, 28500, 100, 32}};
@@ -183,7 +183,7 @@ void add_train(CLI::App& app, Common& common, Action& action) {
   c->add_option("--last", o->last, "the last model, too")->type_name("FILE");
   c->add_option("--csv", o->csv, "write the curves to this file")->type_name("FILE");
   c->add_option("--picture", o->picture, "draw curves and four held-out crystals (PNG)")->type_name("FILE");
-  c->add_option("--preset", o->preset, "sizes: tiny (32^3, half an hour on two cores), small, medium (64^3), paper")
+  c->add_option("--preset", o->preset, "sizes: tiny (32^3, minutes on two cores), small, medium (64^3), paper")
       ->check(CLI::IsMember({"tiny", "small", "medium", "paper"}))
       ->capture_default_str();
   c->add_flag("--paper", o->paper, "the recipe of Wu et al. 2021: Eq. 6, ADAM and SGD by turns from 0.01");
