@@ -39,7 +39,7 @@ struct Results {
 TEST_SUITE("fused_separable_conv3d") {
   TEST_CASE("backends: every table agrees with the reference in double") {
     for (const auto& c : fused_cases) {
-      if (quick_tests() && c.out > 5) continue;
+      if (quick_tests() && (c.mid > 4 || c.in.d < 3)) continue;
       const Shape unused{3, 3, 3, c.in.c, c.out};
       const FusedOperands<float> o(c, unused);
       const FusedOperands<double> exact_o(c, unused);
