@@ -50,10 +50,11 @@ std::string fingerprint(const Pattern& pattern, const IterateOptions& o) {
   const auto& e = pattern.intensity.extent;
   const auto& s = o.shrink_wrap;
   const auto range = o.step.phase_range.value_or(std::array<double, 2>{0, 0});
-  return fmt::format("{}x{}x{} {:.17g} {:.17g} recipe {} beta {} flip {} range {} {} support {} {} shrink {} {} {} {} {} {} {} {} {} {} {} {} "
-                     "detwin {} {} low {} {} coherence {} {} object {} {} starts {} {} seed {} free {}",
-                     e[0], e[1], e[2], sum, squares, text_of(o.recipe), o.step.beta, o.step.charge_threshold, range[0], range[1],
-                     static_cast<int>(o.first_support), voxels_in(o.support), o.shrinks, s.start, s.step, s.stop, s.threshold, s.last_threshold,
+  return fmt::format("{}x{}x{} {:.17g} {:.17g} recipe {} beta {} flip {} range {} {} support {} {} "
+                     "shrink {} {} {} {} {} {} {} {} {} {} {} {} detwin {} {} low {} {} coherence {} {} object {} {} starts {} {} seed {} free {}",
+                     e[0], e[1], e[2], sum, squares, text_of(o.recipe), o.step.beta, o.step.charge_threshold, range[0],
+                     range[1], static_cast<int>(o.first_support), voxels_in(o.support), o.shrinks, s.start, s.step, s.stop,
+                     s.threshold, s.last_threshold,
                      static_cast<int>(s.of), s.sigma, s.last_sigma, s.decay, s.least, s.most, o.detwin, o.detwin_length,
                      o.low_resolution, o.low_resolution_end, static_cast<int>(o.coherence), o.coherence_width, object.real(),
                      object.imag(), o.starts, o.first_start, o.seed, o.free_fraction);
@@ -187,7 +188,8 @@ class Start {
       const double t = s.decay > 0 ? std::min(1.0, passed / s.decay) : 1;
       const double sigma = s.sigma * std::pow(s.last_sigma / s.sigma, t);
       const auto margin = static_cast<Index>(std::ceil(3 * sigma));
-      Mask support = shrink_wrap(iterator_.centre(margin), margin, whole_support_, s, threshold_of(s, o.first_start + number_), sigma);
+      const double threshold = threshold_of(s, o.first_start + number_);
+      Mask support = shrink_wrap(iterator_.centre(margin), margin, whole_support_, s, threshold, sigma);
       const auto shift = centring_shift(support);
       iterator_.roll(shift);
       whole_support_ = moved(support, shift);
@@ -234,7 +236,8 @@ class Iteration {
   Iteration(const Pattern& pattern, const IterateOptions& options)
       : options_(options), common_(pattern, options),
         workers_(static_cast<int>(std::min<Index>(options.threads, options.starts))),
-        threads_each_(std::max(1, options.threads / workers_)), scores_(static_cast<std::size_t>(options.starts), unfinished) {}
+        threads_each_(std::max(1, options.threads / workers_)), scores_(static_cast<std::size_t>(options.starts), unfinished),
+        taken_(scores_.size()) {}
 
   Reconstruction run(const std::function<void(const IterateProgress&)>& progress, const std::atomic<int>& stop);
 
@@ -262,7 +265,7 @@ class Iteration {
   std::condition_variable changed_;
   std::vector<double> scores_;
   std::map<Index, Checkpoint> running_;  ///< last known states of starts that are not finished
-  std::vector<Index> taken_;             ///< starts that a worker has begun
+  std::vector<char> taken_;              ///< starts that a worker has begun
   Finished best_;                        ///< of the starts that came to their end
   Finished interrupted_;                 ///< of those that did not
   Index finished_ = 0, working_ = 0;
@@ -287,9 +290,9 @@ Volume<float> Iteration::calculated(const Volume<Complex>& object, Coherence* co
 Index Iteration::next_number() {
   const std::lock_guard lock(mutex_);
   for (Index n = 0; n < options_.starts; ++n) {
-    if (scores_[static_cast<std::size_t>(n)] != unfinished || std::count(taken_.begin(), taken_.end(), n) > 0) continue;
+    if (scores_[static_cast<std::size_t>(n)] != unfinished || taken_[static_cast<std::size_t>(n)] != 0) continue;
     if (options_.time_limit > 0 && best_.number >= 0 && since(started_) + longest_start_ > options_.time_limit) return -1;
-    taken_.push_back(n);
+    taken_[static_cast<std::size_t>(n)] = 1;
     return n;
   }
   return -1;
@@ -346,7 +349,9 @@ void Iteration::finish(Start& start, bool complete) {
 
 void Iteration::work(const std::atomic<int>& stop) {
   try {
-    for (Index number; stop == 0 && !give_up_ && (number = next_number()) >= 0;) {
+    // Even when the signal came before the first iteration there is something to write: hence `first`.
+    bool first = true;
+    for (Index number; (first || stop == 0) && !give_up_ && (number = next_number()) >= 0; first = false) {
       const auto begin = Clock::now();
       Start start(common_, number, threads_each_);
       Checkpoint state;
@@ -447,8 +452,12 @@ void Iteration::load_checkpoint() {
   iterations_done_ = finished_ * common_.total;
   if (const auto number = static_cast<Index>(c.number("best.number")); number >= 0) {
     const Extent& e = common_.problem.extent;
-    best_ = {number, scores_[static_cast<std::size_t>(number)], unflat(c.values("best.object"), {e[0] / 2, e[1] / 2, e[2] / 2}), {},
-             {c.values("best.size.iteration"), c.values("best.size")}, c.values("best.kernel")};
+    best_ = {number,
+             scores_[static_cast<std::size_t>(number)],
+             unflat(c.values("best.object"), {e[0] / 2, e[1] / 2, e[2] / 2}),
+             {},
+             {c.values("best.size.iteration"), c.values("best.size")},
+             c.values("best.kernel")};
     best_.chi2.value = c.values("best.chi2");
     for (std::size_t i = 1; i <= best_.chi2.value.size(); ++i) best_.chi2.epoch.push_back(static_cast<double>(i));
   }
@@ -460,7 +469,7 @@ void Iteration::load_checkpoint() {
 }
 
 Reconstruction Iteration::result() {
-  require(best_.number >= 0, "iterate: interrupted before the first iteration");
+  require(best_.number >= 0, "iterate: no start was made");
   Reconstruction r;
   const Pattern& pattern = common_.pattern;
   r.pattern = pattern;
@@ -499,7 +508,8 @@ Reconstruction Iteration::result() {
   Curve& scores = r.curves["start_free_llk"];
   for (std::size_t i = 0; i < scores_.size(); ++i)
     if (scores_[i] != unfinished) {
-      scores.epoch.push_back(static_cast<double>(options_.seed) + static_cast<double>(options_.first_start) + static_cast<double>(i));
+      const auto number = static_cast<double>(options_.first_start) + static_cast<double>(i);
+      scores.epoch.push_back(static_cast<double>(options_.seed) + number);
       scores.value.push_back(scores_[i]);
     }
   r.curves["chi2"] = best_.chi2;

@@ -425,7 +425,8 @@ double PhaseIterator::likelihood_step() {
   const auto slope_at = [&](float t) {
     cpu::parallel_tasks(stream_, D, [&](Index d) {
       const auto at = static_cast<std::size_t>(d);
-      passes::likelihood_slope(l.field.plane(d), l.direction_field.plane(d), a.plane(d), background, t, &parts[at], &more[at], n);
+      passes::likelihood_slope(l.field.plane(d), l.direction_field.plane(d), a.plane(d), background, t, &parts[at],
+                               &more[at], n);
     });
     return std::pair{sum_of(parts), sum_of(more)};
   };

@@ -41,7 +41,8 @@ HWY_INLINE void sums(Index n, double* out, const Body& body) {
     for (; i + lanes <= end; i += lanes) body(wide, i, sum0, sum1);
     for (; i < end; ++i) body(one, i, rest0, rest1);
     out[0] += static_cast<double>(hn::GetLane(hn::SumOfLanes(wide, sum0))) + static_cast<double>(hn::GetLane(rest0));
-    if (K > 1) out[K - 1] += static_cast<double>(hn::GetLane(hn::SumOfLanes(wide, sum1))) + static_cast<double>(hn::GetLane(rest1));
+    if (K > 1)
+      out[K - 1] += static_cast<double>(hn::GetLane(hn::SumOfLanes(wide, sum1))) + static_cast<double>(hn::GetLane(rest1));
   }
 }
 
