@@ -83,6 +83,7 @@ __device__ __forceinline__ Moments merge_slices(const Moments& mine) {
   part[threadIdx.x / width][i] = mine;
   __syncthreads();
   Moments all = part[0][i];
+#pragma unroll 1
   for (int k = 1; k < slices; ++k) all = merge(all, part[k][i]);
   return all;
 }
@@ -91,8 +92,10 @@ __global__ void __launch_bounds__(threads)
     moments_kernel(const float* __restrict__ y, Index rows, Index rows_of_part, int channels, Moments* __restrict__ parts) {
   const Share s = share(rows, rows_of_part);
   Moments mine{0, 0, 0};
-  if (s.channel < channels)
+  if (s.channel < channels) {
+#pragma unroll 1  // several divisions at once spill registers
     for (Index r = s.first + s.slice; r < s.last; r += slices) mine = merge(mine, {1, y[r * channels + s.channel], 0});
+  }
   const Moments all = merge_slices(mine);
   if (s.slice == 0 && s.channel < channels) parts[static_cast<Index>(blockIdx.x) * channels + s.channel] = all;
 }
