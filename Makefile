@@ -1,6 +1,6 @@
 # Thin: the CMake presets do the work. `make help` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help install-deps build test demo bench sanitize check clean
+.PHONY: help install-deps build program test demo bench sanitize check clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -8,17 +8,21 @@ help: ## this list
 install-deps: ## install what is missing (Debian and Ubuntu; elsewhere the list is printed)
 	@scripts/install-deps.sh
 
-build: install-deps ## build/release/fringe
+build: install-deps ## everything: program, library, tests
 	@cmake --preset release $(CMAKE_ARGS)
 	@cmake --build build/release
+
+program: install-deps ## build/release/fringe alone
+	@cmake --preset release $(CMAKE_ARGS)
+	@cmake --build build/release --target fringe_program
 
 test: build ## the whole test suite
 	@ctest --preset release
 
-demo: build ## simulate a noisy crystal, retrieve it, compare, draw: everything under demo/
+demo: program ## simulate a noisy crystal, retrieve it, compare, draw: everything under demo/
 	@scripts/demo.sh
 
-bench: build ## what every kernel costs, beside the machine's roofs
+bench: program ## what every kernel costs, beside the machine's roofs
 	@build/release/fringe bench
 
 sanitize: install-deps ## the fast tests with address and undefined-behaviour sanitizers
