@@ -1,6 +1,6 @@
 # Thin: the CMake presets do the work. `make help` says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help install-deps build program test demo bench sanitize check clean
+.PHONY: help install-deps build program test demo bench gpu-check sanitize check clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -24,6 +24,9 @@ demo: program ## simulate a noisy crystal, retrieve it, compare, draw: everythin
 
 bench: program ## what every kernel costs, beside the machine's roofs
 	@build/release/fringe bench
+
+gpu-check: ## on a machine with a GPU: build for it, test, compute-sanitizer, benches, one report
+	@scripts/gpu-check.sh
 
 sanitize: install-deps ## the fast tests with address and undefined-behaviour sanitizers
 	@cmake --preset sanitize $(CMAKE_ARGS)
