@@ -21,14 +21,7 @@ std::string write_outputs(Reconstruction& r, const std::string& input, const std
   r.version = version();
   r.configuration["input"] = input;
   if (stop_signal != 0) r.configuration["interrupted"] = fmt::format("by signal {}", stop_signal.load());
-  std::string failures;
-  const auto attempt = [&](const auto& write) {
-    try {
-      write();
-    } catch (const Error& e) {
-      failures += (failures.empty() ? "" : "; ") + std::string(e.what());
-    }
-  };
+  Attempts attempt;
   for (const auto& path : outputs)
     attempt([&] {
       std::filesystem::path(path).extension() == ".vti" ? io::write_vti(path, r) : io::write_reconstruction(path, r);
@@ -43,7 +36,7 @@ std::string write_outputs(Reconstruction& r, const std::string& input, const std
       report.insert("interrupted", stop_signal != 0);
       write_json(common.json, report);
     });
-  return failures;
+  return attempt.failures();
 }
 
 void print_metrics(const Reconstruction& r) {

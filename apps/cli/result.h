@@ -5,8 +5,27 @@
 
 #include "apps/cli/commands.h"
 #include "apps/phasing/pattern.h"
+#include "kernels/error.h"
 
 namespace fringe::cli {
+
+/// Steps that are each tried, whatever happens to the others: one output that fails must not lose the rest.
+class Attempts {
+ public:
+  template <class Step>
+  void operator()(const Step& step) {
+    try {
+      step();
+    } catch (const Error& e) {
+      failures_ += (failures_.empty() ? "" : "; ") + std::string(e.what());
+    }
+  }
+  /// What failed, in words; empty when nothing did.
+  const std::string& failures() const { return failures_; }
+
+ private:
+  std::string failures_;
+};
 
 /// Throws Error unless each output, and the report, can be written.
 void require_writable_outputs(const std::vector<std::string>& outputs, const Common& common);

@@ -7,6 +7,7 @@
 #include "apps/cli/population.h"
 #include "apps/cli/progress.h"
 #include "apps/cli/report.h"
+#include "apps/cli/result.h"
 #include "apps/cli/training_picture.h"
 #include "apps/phasing/refine.h"
 #include "engine/device.h"
@@ -116,14 +117,7 @@ int train_command(Options& o, const Common& common) {
   }
   if (!first) return stop_signal == 0 ? 0 : 128 + stop_signal;
 
-  std::string failures;
-  const auto attempt = [&](const auto& write) {
-    try {
-      write();
-    } catch (const Error& e) {
-      failures += (failures.empty() ? "" : "; ") + std::string(e.what());
-    }
-  };
+  Attempts attempt;
   attempt([&] { r.best.save(o.output); });
   if (!o.last.empty()) attempt([&] { r.last.save(o.last); });
   if (!o.csv.empty()) attempt([&] { write_csv(o.csv, r); });
@@ -165,7 +159,7 @@ int train_command(Options& o, const Common& common) {
                r.epochs.size() == 1 ? "1 epoch" : fmt::format("{} epochs", r.epochs.size()), duration(r.seconds),
                o.output);
   }
-  require(failures.empty(), "{}", failures);
+  require(attempt.failures().empty(), "{}", attempt.failures());
   return stop_signal == 0 ? 0 : 128 + stop_signal;
 }
 

@@ -1,14 +1,12 @@
 #include "apps/phasing/iterate.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <condition_variable>
-#include <ctime>
 #include <mutex>
 #include <thread>
 
-#include "apps/phasing/alignment.h"
+#include "apps/phasing/outcome.h"
 #include "apps/phasing/refine.h"
 #include "apps/phasing/simulate.h"
 #include "engine/checkpoint.h"
@@ -16,16 +14,6 @@
 
 namespace fringe {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-std::string now_text() {
-  const std::time_t t = std::time(nullptr);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&t));
-  return text;
-}
 
 std::vector<double> flat(const Volume<Complex>& object) {
   std::vector<double> out;
@@ -277,7 +265,7 @@ class Iteration {
   std::atomic<bool> give_up_{false};
   double seconds_before_ = 0;
   Clock::time_point started_ = Clock::now();
-  std::string start_time_ = now_text();
+  std::string start_time_ = utc_now();
 };
 
 Volume<float> Iteration::calculated(const Volume<Complex>& object, Coherence* coherence) const {
@@ -471,8 +459,7 @@ void Iteration::load_checkpoint() {
 Reconstruction Iteration::result() {
   require(best_.number >= 0, "iterate: no start was made");
   Reconstruction r;
-  const Pattern& pattern = common_.pattern;
-  r.pattern = pattern;
+  r.pattern = common_.pattern;
   r.object = best_.object;
   centre_object(r.object);
   std::optional<Coherence> coherence;
@@ -482,21 +469,9 @@ Reconstruction Iteration::result() {
     r.metrics["coherence_width"] = coherence->width();
   }
   r.calculated = calculated(r.object, coherence ? &*coherence : nullptr);
-  const auto scale = static_cast<float>(amplitude_scale(r.calculated, pattern, common_.free));
-  if (scale > 0) {
-    for (auto& v : r.object.data) v *= scale;
-    for (auto& v : r.calculated.data) v *= scale * scale;
-  }
+  judge(r, common_.free, options_.threads);
   r.support = Mask(r.object.extent);
   for (std::size_t i = 0; i < r.support.data.size(); ++i) r.support.data[i] = r.object.data[i] != Complex(0);
-  const auto fit = fit_quality(r.calculated, pattern, common_.free);
-  r.metrics["chi2"] = fit.chi2;
-  r.metrics["pearson"] = fit.pearson;
-  r.metrics["llk"] = fit.llk;
-  if (fit.free_llk) r.metrics["free_llk"] = *fit.free_llk;
-  r.metrics["chi2_all"] = chi2(r.calculated, pattern);
-  if (!pattern.truth.empty())
-    r.metrics["true_error"] = align(r.object, pattern.truth, {.threads = options_.threads}).error;
   const double seconds = seconds_before_ + since(started_);
   const auto done = static_cast<double>(iterations_done_);
   r.metrics["seconds"] = seconds;

@@ -1,29 +1,16 @@
 #include "apps/phasing/refine.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <ctime>
 #include <memory>
 #include <optional>
 
-#include "apps/phasing/alignment.h"
+#include "apps/phasing/outcome.h"
 #include "apps/phasing/simulate.h"
 #include "engine/device.h"
 
 namespace fringe {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-std::string now_text() {
-  const std::time_t t = std::time(nullptr);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&t));
-  return text;
-}
 
 /// A start, and what was recorded of it.
 struct Start {
@@ -123,7 +110,7 @@ class Refinement {
   Index epochs_done_ = 0;               ///< of all starts
   double seconds_before_ = 0;           ///< of the run that was resumed
   Clock::time_point started_ = Clock::now(), last_checkpoint_ = Clock::now();
-  std::string start_time_ = now_text();
+  std::string start_time_ = utc_now();
 };
 
 Start Refinement::make_start(Index number) {
@@ -260,23 +247,10 @@ Reconstruction Refinement::result(const Start& start, const std::atomic<int>& st
     r.metrics["polish_steps"] = static_cast<double>(polished.steps);
   }
   centre_object(r.object);
-  // Densities such that |F|^2 is in photons.
   r.calculated = converted<float>(diffract(r.object, pattern_.intensity.extent, options_.threads));
-  const auto scale = static_cast<float>(amplitude_scale(r.calculated, pattern_, free_));
-  if (scale > 0) {
-    for (auto& v : r.object.data) v *= scale;
-    for (auto& v : r.calculated.data) v *= scale * scale;
-  }
-  const auto fit = fit_quality(r.calculated, pattern_, free_);
+  judge(r, free_, options_.threads);
   r.support = support_of(converted<std::complex<double>>(r.object), 0.3);
-  r.metrics["chi2"] = fit.chi2;
-  r.metrics["pearson"] = fit.pearson;
-  r.metrics["llk"] = fit.llk;
-  if (fit.free_llk) r.metrics["free_llk"] = *fit.free_llk;
-  r.metrics["chi2_all"] = chi2(r.calculated, pattern_);
   r.metrics["density_prior"] = start.fit->best().prior;
-  if (!pattern_.truth.empty())
-    r.metrics["true_error"] = align(r.object, pattern_.truth, {.threads = options_.threads}).error;
   const double seconds = seconds_before_ + since(started_);
   r.metrics["seconds"] = seconds;
   r.metrics["epochs"] = static_cast<double>(epochs_done_);

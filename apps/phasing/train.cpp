@@ -1,16 +1,14 @@
 #include "apps/phasing/train.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <numbers>
 
+#include "apps/phasing/outcome.h"
+
 namespace fringe {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 constexpr int validation_numbers = 6;
 

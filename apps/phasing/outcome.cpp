@@ -1,0 +1,31 @@
+#include "apps/phasing/outcome.h"
+
+#include <ctime>
+
+#include "apps/phasing/alignment.h"
+
+namespace fringe {
+
+std::string utc_now() {
+  const std::time_t t = std::time(nullptr);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&t));
+  return text;
+}
+
+void judge(Reconstruction& r, const Mask& free, int threads) {
+  const auto scale = static_cast<float>(amplitude_scale(r.calculated, r.pattern, free));
+  if (scale > 0) {
+    for (auto& v : r.object.data) v *= scale;
+    for (auto& v : r.calculated.data) v *= scale * scale;
+  }
+  const auto fit = fit_quality(r.calculated, r.pattern, free);
+  r.metrics["chi2"] = fit.chi2;
+  r.metrics["pearson"] = fit.pearson;
+  r.metrics["llk"] = fit.llk;
+  if (fit.free_llk) r.metrics["free_llk"] = *fit.free_llk;
+  r.metrics["chi2_all"] = chi2(r.calculated, r.pattern);
+  if (!r.pattern.truth.empty()) r.metrics["true_error"] = align(r.object, r.pattern.truth, {.threads = threads}).error;
+}
+
+}  // namespace fringe

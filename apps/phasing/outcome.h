@@ -1,0 +1,22 @@
+// What every way of retrieving a crystal does around its work: it takes the time, and judges its result.
+#pragma once
+#include <chrono>
+#include <string>
+
+#include "apps/phasing/metrics.h"
+
+namespace fringe {
+
+using Clock = std::chrono::steady_clock;
+
+/// Seconds since `start`.
+inline double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// The time of day in UTC, ISO 8601: "2026-01-31T12:00:00Z".
+std::string utc_now();
+
+/// Scales r.object and r.calculated, its |F|^2, to the photons of r.pattern, and enters the metrics chi2, pearson and llk over the
+/// voxels of the fit, free_llk over the held-out ones of `free`, chi2_all over both, and true_error where the truth is known.
+void judge(Reconstruction& r, const Mask& free, int threads);
+
+}  // namespace fringe
