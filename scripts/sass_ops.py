@@ -4,11 +4,12 @@
     sass_ops.py FILE.cubin...                    a table: registers, shared memory, local memory, counted instructions
     sass_ops.py --rules RULES FILE.cubin...      checks rules, prints what breaks them, exits 1 if something does
 
-A rule is a line `KERNEL need OP...` or `KERNEL forbid OP...`: KERNEL is a piece of a kernel's (mangled) name, * stands for all.
+A rule is a line `KERNEL need OP...` or `KERNEL forbid OP...`: KERNEL is a regular expression found in a kernel's (mangled) name.
 A rule that fits no kernel is broken. Since sm_70 an instruction has 16 bytes, and its lower 12 bits tell the operation;
 numbers of registers and bytes of shared memory come from the cubin's .nv.info and section headers (sm_90 and later: 1 KB of the latter is CUDA's).
 """
 import collections
+import re
 import struct
 import sys
 
@@ -65,7 +66,7 @@ def check(rules, found):
         if not line:
             continue
         piece, kind, *operations = line
-        hit = [k for k in found if piece == "*" or piece in k]
+        hit = [k for k in found if re.search(piece, k)]
         if not hit:
             broken.append(f"{rules}:{number}: no kernel is named like {piece}")
         for kernel in hit:
