@@ -30,14 +30,6 @@ template <class T>
 Variable<T> batch_norm_eval(const Variable<T>& x, const Variable<T>& gamma, const Variable<T>& beta,
                             const Buffer<T>& running_mean, const Buffer<T>& running_var);
 
-/// batch_norm of leaky_relu, in fewer passes over memory. Replaces the value of x, which must not be used again.
-template <class T>
-Variable<T> leaky_batch_norm(const Variable<T>& x, T slope, const Variable<T>& gamma, const Variable<T>& beta,
-                             Buffer<T>& running_mean, Buffer<T>& running_var);
-template <class T>
-Variable<T> leaky_batch_norm_eval(const Variable<T>& x, T slope, const Variable<T>& gamma, const Variable<T>& beta,
-                                  const Buffer<T>& running_mean, const Buffer<T>& running_var);
-
 // The fused operations pass on Activations: what they have computed, and what is still to be done to it. Its user does that
 // while it reads.
 template <class T>

@@ -12,7 +12,6 @@ void run_all(Bench& bench, const std::vector<NetworkCase>& networks) {
   bench_fused_conv3d(bench);
   bench_fused_max_pool(bench);
   bench_fused_separable_conv3d(bench);
-  bench_leaky_batch_norm(bench);
   bench_leaky_relu(bench);
   bench_max_pool(bench);
   bench_modulus(bench);

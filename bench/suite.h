@@ -13,7 +13,6 @@ void bench_fft3d(Bench& bench);
 void bench_fused_conv3d(Bench& bench);
 void bench_fused_max_pool(Bench& bench);
 void bench_fused_separable_conv3d(Bench& bench);
-void bench_leaky_batch_norm(Bench& bench);
 void bench_leaky_relu(Bench& bench);
 void bench_max_pool(Bench& bench);
 void bench_modulus(Bench& bench);

@@ -9,7 +9,6 @@
 #include "kernels/fused_conv3d.h"
 #include "kernels/fused_max_pool.h"
 #include "kernels/fused_separable_conv3d.h"
-#include "kernels/leaky_batch_norm.h"
 #include "kernels/leaky_relu.h"
 #include "kernels/max_pool.h"
 #include "kernels/modulus.h"
@@ -54,9 +53,6 @@ struct KernelTable {
   FusedSeparableConv3dBackward<T>* fused_separable_conv3d_backward = nullptr;
   IntensityForward<T>* intensity_forward = nullptr;
   IntensityBackward<T>* intensity_backward = nullptr;
-  LeakyBatchNormForward<T>* leaky_batch_norm_forward = nullptr;
-  LeakyBatchNormForwardEval<T>* leaky_batch_norm_forward_eval = nullptr;
-  LeakyBatchNormBackward<T>* leaky_batch_norm_backward = nullptr;
   LeakyReluForward<T>* leaky_relu_forward = nullptr;
   LeakyReluBackward<T>* leaky_relu_backward = nullptr;
   LogForward<T>* log_forward = nullptr;

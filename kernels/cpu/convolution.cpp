@@ -32,6 +32,7 @@
 #include "hwy/highway.h"
 #include "kernels/conv3d.h"
 #include "kernels/cpu/convolution.h"
+#include "kernels/cpu/channel_period.h"
 #include "kernels/cpu/parallel.h"
 
 #ifndef FRINGE_CPU_CONVOLUTION_ONCE
@@ -88,9 +89,6 @@ void for_each_plane_run(Stream& stream, const ConvShape& s, const Body& body) {
   });
 }
 
-/// A vector over channels repeated to a period of at least 64 floats, so that loops over rows have long inner loops.
-inline Index channel_period(Index channels) { return channels * ((63 + channels) / channels); }
-
 /// A RowSource with its per-channel numbers prepared: fills rows.
 struct Loader {
   const RowSource& source;
@@ -129,7 +127,6 @@ constexpr Index max_row_taps = 81;  // 9 x 9, the largest kernel of the CPU back
 #define FRINGE_INLINE_LAMBDA __attribute__((always_inline))
 
 inline Index round_up(Index a, Index b) { return (a + b - 1) / b * b; }
-constexpr Index max_period = 4096;  ///< largest number of channels that an epilogue takes
 
 }  // namespace fringe::cpu
 #endif  // FRINGE_CPU_CONVOLUTION_ONCE
