@@ -11,6 +11,7 @@
 #include "apps/io/crystal_set.h"
 #include "apps/io/cxi.h"
 #include "apps/io/hdf5_data.h"
+#include "apps/phasing/outcome.h"
 #include "engine/device.h"
 #include "engine/hdf5.h"
 
@@ -30,20 +31,16 @@ struct Totals {
   double seconds = 0, latency = 0;
 };
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 /// Reads, predicts, writes, and prints the one line.
 void handle(Predictor& predictor, const std::string& name, const Pattern& pattern, const std::string& output,
-            const Common& common, std::chrono::steady_clock::time_point begin, Totals& totals) {
+            const Common& common, Clock::time_point begin, Totals& totals) {
   Reconstruction r = predictor.predict(pattern);
   r.command = common.command_line;
   r.version = version();
   r.device = device_name();
   r.configuration["input"] = name;
   io::write_reconstruction(output, r);
-  const double latency = seconds_since(begin), seconds = r.metrics.at("seconds");
+  const double latency = since(begin), seconds = r.metrics.at("seconds");
   ++totals.done;
   totals.seconds += seconds;
   totals.latency += latency;
@@ -81,7 +78,7 @@ int predict_files(Predictor& predictor, const Options& o, const Common& common) 
   Totals totals;
   std::set<std::string> written;
   const auto attempt = [&](const std::string& name, const std::string& output, const auto& read) {
-    const auto begin = std::chrono::steady_clock::now();
+    const auto begin = Clock::now();
     require(written.insert(output).second, "{}: {} holds the result of another pattern of that name already", name, output);
     if (!many) {
       handle(predictor, name, read(), output, common, begin, totals);
@@ -130,8 +127,8 @@ int watch(Predictor& predictor, const Options& o, const Common& common) {
   std::map<std::string, std::pair<std::uintmax_t, fs::file_time_type>> seen;
   std::map<std::string, std::pair<std::uintmax_t, fs::file_time_type>> done;
   Totals totals;
-  auto last_new = std::chrono::steady_clock::now();
-  while (stop_signal == 0 && (o.idle <= 0 || seconds_since(last_new) < o.idle)) {
+  auto last_new = Clock::now();
+  while (stop_signal == 0 && (o.idle <= 0 || since(last_new) < o.idle)) {
     decltype(seen) now;
     std::error_code error;
     for (fs::directory_iterator it(o.watch, error), end; !error && it != end; it.increment(error)) {
@@ -152,7 +149,7 @@ int watch(Predictor& predictor, const Options& o, const Common& common) {
       done[path] = state;
       const std::string name = fs::path(path).filename().string();
       const std::string output = (fs::path(o.output) / (fs::path(path).stem().string() + ".cxi")).string();
-      const auto begin = std::chrono::steady_clock::now();
+      const auto begin = Clock::now();
       try {
         handle(predictor, name, io::read_pattern(path), output, common, begin, totals);
       } catch (const std::exception& e) {
@@ -163,7 +160,7 @@ int watch(Predictor& predictor, const Options& o, const Common& common) {
         if (!refused) fs::rename(path, aside / name, refused);
         fmt::print(stderr, "fringe: {} {}: {}\n", name, refused ? "left where it is" : "set aside", e.what());
       }
-      last_new = std::chrono::steady_clock::now();
+      last_new = Clock::now();
     }
     seen = std::move(now);
     std::this_thread::sleep_for(std::chrono::milliseconds(250));

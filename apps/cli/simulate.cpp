@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 
@@ -9,6 +8,7 @@
 #include "apps/cli/report.h"
 #include "apps/io/crystal_set.h"
 #include "apps/io/cxi.h"
+#include "apps/phasing/outcome.h"
 #include "apps/phasing/parallel.h"
 #include "apps/phasing/simulate.h"
 #include "engine/hdf5.h"
@@ -29,10 +29,6 @@ struct Options {
   bool objects_only = false;
 };
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 /// Draws `o.count` crystals, in blocks that all threads share: every crystal is drawn by one thread, whichever is free.
 int simulate_set(const Options& o, const Common& common) {
   if (!common.json.empty()) hdf5::require_writable(common.json);
@@ -46,7 +42,7 @@ int simulate_set(const Options& o, const Common& common) {
     fmt::print("going on with {}.partial, {} of {} crystals are there\n", o.output, before, o.count);
   const int threads = thread_count(common);
   watch_signals();
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   Index done = before;
   {
     ProgressLine line(common.quiet);
@@ -66,13 +62,13 @@ int simulate_set(const Options& o, const Common& common) {
       });
       writer.write(first, batch);
       done = writer.completed();
-      const double rate = static_cast<double>(done - before) / seconds_since(start);
+      const double rate = static_cast<double>(done - before) / since(start);
       line.show(fmt::format("crystal {}/{}  {:.1f} a second  {} left", done, o.count, rate,
                             duration(static_cast<double>(o.count - done) / rate)),
                 done == o.count);
     }
   }
-  const double seconds = seconds_since(start), rate = static_cast<double>(done - before) / seconds;
+  const double seconds = since(start), rate = static_cast<double>(done - before) / seconds;
   if (stop_signal == 0) writer.finish();
   if (!common.quiet)
     fmt::print("{} crystals of {}^3 voxels{}, {:.1f} a second with {} threads\n{}\n", done, o.population.crystal.size,

@@ -1,8 +1,8 @@
 #include "apps/phasing/polish.h"
 
-#include <chrono>
 #include <cmath>
 
+#include "apps/phasing/outcome.h"
 #include "layers/diffraction.h"
 
 namespace fringe {
@@ -53,10 +53,8 @@ Polished polish(Context<float>& context, const FitProblem& problem, const Volume
                 const PolishOptions& options, const std::atomic<int>& stop) {
   Polished best{object, 0, 0};
   if (problem.free.empty()) return best;
-  const auto started = std::chrono::steady_clock::now();
-  const auto in_time = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count() < options.time_limit;
-  };
+  const auto started = Clock::now();
+  const auto in_time = [&] { return since(started) < options.time_limit; };
   const auto judge = [&](const Volume<Complex>& o) {
     return free_llk(calculated_intensity(o, problem.pattern, problem.free, context.stream.threads()), problem.pattern,
                     problem.free);

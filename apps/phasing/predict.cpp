@@ -1,11 +1,10 @@
 #include "apps/phasing/predict.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "apps/phasing/alignment.h"
-#include "apps/phasing/metrics.h"
+#include "apps/phasing/outcome.h"
 #include "apps/phasing/refine.h"
 #include "apps/phasing/simulate.h"
 
@@ -29,12 +28,12 @@ Reconstruction Predictor::predict(const Pattern& pattern) {
     largest = std::max(largest, amplitudes[i]);
   }
   require(largest > 0, "predict: every measured voxel is zero");
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   Tape<float> tape(context_, false);
   const auto input = tape.constant(network_input(context_, input_, amplitudes, {static_cast<double>(largest)}));
   const auto out = network_.forward(tape, input, Network<float>::Statistics::running);
   Reconstruction r;
-  r.metrics["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  r.metrics["seconds"] = since(start);
   r.pattern = pattern;
   r.object = Volume<Complex>({e[0] / 2, e[1] / 2, e[2] / 2});
   for (Index i = 0; i < r.object.size(); ++i)
