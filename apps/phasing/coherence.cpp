@@ -1,11 +1,9 @@
 #include "apps/phasing/coherence.h"
 
-#include <fftw3.h>
-
 #include <algorithm>
 #include <cmath>
 
-#include "apps/phasing/fftw_planner.h"
+#include "kernels/cpu/fftw_plan.h"
 
 namespace fringe {
 
@@ -14,22 +12,19 @@ struct Coherence::Plans {
   Index voxels, half;
   float* real;
   fftwf_complex *kernel, *field;  ///< transforms of the kernel and of the intensity
-  fftwf_plan forward, backward;   ///< real -> field, field -> real
+  cpu::FftwPlan forward, backward;  ///< real -> field, field -> real
 
   explicit Plans(const Extent& e)
       : voxels(e[0] * e[1] * e[2]), half(e[0] * e[1] * (e[2] / 2 + 1)),
         real(fftwf_alloc_real(static_cast<std::size_t>(voxels))),
         kernel(fftwf_alloc_complex(static_cast<std::size_t>(half))),
         field(fftwf_alloc_complex(static_cast<std::size_t>(half))) {
-    const std::lock_guard lock(fftw_planner());
+    const std::lock_guard lock(cpu::fftw_planner());
     const int d = static_cast<int>(e[0]), h = static_cast<int>(e[1]), w = static_cast<int>(e[2]);
-    forward = fftwf_plan_dft_r2c_3d(d, h, w, real, field, FFTW_ESTIMATE);
-    backward = fftwf_plan_dft_c2r_3d(d, h, w, field, real, FFTW_ESTIMATE);
+    forward.reset(fftwf_plan_dft_r2c_3d(d, h, w, real, field, FFTW_ESTIMATE));
+    backward.reset(fftwf_plan_dft_c2r_3d(d, h, w, field, real, FFTW_ESTIMATE));
   }
   ~Plans() {
-    const std::lock_guard lock(fftw_planner());
-    fftwf_destroy_plan(forward);
-    fftwf_destroy_plan(backward);
     fftwf_free(real);
     fftwf_free(kernel);
     fftwf_free(field);
@@ -88,15 +83,15 @@ void Coherence::transform_kernel() {
   for_each_in_box(reach_, [&](std::size_t i, Index d, Index h, Index w) {
     p.real[(wrapped(d, extent_[0]) * extent_[1] + wrapped(h, extent_[1])) * extent_[2] + wrapped(w, extent_[2])] = kernel_[i];
   });
-  fftwf_execute_dft_r2c(p.forward, p.real, p.kernel);
+  fftwf_execute_dft_r2c(p.forward.get(), p.real, p.kernel);
 }
 
 void Coherence::blur(const float* intensity, float* out) {
   auto& p = *plans_;
   std::copy(intensity, intensity + p.voxels, p.real);
-  fftwf_execute(p.forward);
+  fftwf_execute(p.forward.get());
   p.multiply(false);
-  fftwf_execute(p.backward);
+  fftwf_execute(p.backward.get());
   for (Index i = 0; i < p.voxels; ++i) out[i] = std::max(0.0F, p.real[i]);
 }
 
@@ -148,19 +143,19 @@ void Coherence::update(const float* intensity, const float* amplitude) {
   // The transform of the intensity, kept over the iterations.
   std::vector<std::complex<float>> transform(static_cast<std::size_t>(p.half));
   std::copy(intensity, intensity + p.voxels, p.real);
-  fftwf_execute(p.forward);
+  fftwf_execute(p.forward.get());
   std::copy(reinterpret_cast<Complex*>(p.field), reinterpret_cast<Complex*>(p.field) + p.half, transform.begin());
   for (int iteration = 0; iteration < 10; ++iteration) {
     std::copy(transform.begin(), transform.end(), reinterpret_cast<Complex*>(p.field));
     p.multiply(false);
-    fftwf_execute(p.backward);
+    fftwf_execute(p.backward.get());
     for (std::size_t i = 0; i < count; ++i)
       p.real[i] = amplitude[i] >= 0 ? amplitude[i] * amplitude[i] / std::max(p.real[i], 1e-6F) : 1.0F;
-    fftwf_execute(p.forward);
+    fftwf_execute(p.forward.get());
     auto* field = reinterpret_cast<Complex*>(p.field);
     const float factor = static_cast<float>(1 / (static_cast<double>(p.voxels) * total));
     for (std::size_t i = 0; i < transform.size(); ++i) field[i] *= factor * std::conj(transform[i]);
-    fftwf_execute(p.backward);
+    fftwf_execute(p.backward.get());
     double sum = 0;
     for_each_in_box(reach_, [&](std::size_t i, Index d, Index h, Index w) {
       kernel_[i] *= std::max(0.0F, p.real[(wrapped(d, extent_[0]) * extent_[1] + wrapped(h, extent_[1])) * extent_[2] +

@@ -1,17 +1,14 @@
 #include "apps/phasing/phase_iterator.h"
 
-#include <fftw3.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <map>
-#include <mutex>
 #include <numbers>
 
-#include "apps/phasing/fftw_planner.h"
 #include "apps/phasing/projection_passes.h"
 #include "apps/phasing/random.h"
+#include "kernels/cpu/fftw_plan.h"
 #include "kernels/cpu/parallel.h"
 
 namespace fringe {
@@ -23,26 +20,26 @@ constexpr float background = 0.05F;     // [photons] of the likelihood
 /// 1-D and 2-D pieces of the transform, in place. FFTW_ESTIMATE: at these sizes measured plans are no faster, and differ
 /// from run to run.
 struct LinePlans {
-  fftwf_plan planes[2], lines[2];  ///< backward, forward
+  cpu::FftwPlan planes[2], lines[2];  ///< backward, forward
 };
 
 const LinePlans& plans(const Extent& e) {
+  const std::lock_guard lock(cpu::fftw_planner());
   static std::map<Extent, LinePlans> cache;
-  const std::lock_guard lock(fftw_planner());
   const auto found = cache.find(e);
   if (found != cache.end()) return found->second;
   const Planes<Complex> memory(e);
   auto* data = reinterpret_cast<fftwf_complex*>(memory.data());
   const int d = static_cast<int>(e[0]), h = static_cast<int>(e[1]), w = static_cast<int>(e[2]);
   const int pitch = static_cast<int>(memory.pitch());
-  LinePlans p;
+  LinePlans& p = cache[e];
   for (const int forward : {0, 1}) {
     const int sign = forward ? FFTW_FORWARD : FFTW_BACKWARD;
-    p.planes[forward] = fftwf_plan_dft_2d(h, w, data, data, sign, FFTW_ESTIMATE);
-    p.lines[forward] =
-        fftwf_plan_many_dft(1, &d, w, data, nullptr, pitch, 1, data, nullptr, pitch, 1, sign, FFTW_ESTIMATE);
+    p.planes[forward].reset(fftwf_plan_dft_2d(h, w, data, data, sign, FFTW_ESTIMATE));
+    p.lines[forward].reset(
+        fftwf_plan_many_dft(1, &d, w, data, nullptr, pitch, 1, data, nullptr, pitch, 1, sign, FFTW_ESTIMATE));
   }
-  return cache.emplace(e, p).first->second;
+  return p;
 }
 
 fftwf_complex* fftw(Complex* z) { return reinterpret_cast<fftwf_complex*>(z); }
@@ -75,11 +72,6 @@ double inner(Stream& stream, const Planes<Complex>& a, const Planes<Complex>& b,
 }
 
 }  // namespace
-
-std::mutex& fftw_planner() {
-  static std::mutex mutex;
-  return mutex;
-}
 
 template <class T>
 Planes<T>::Planes(const Extent& e) : pitch_(e[1] * e[2] + padding), size_(e[0] * pitch_) {
@@ -128,14 +120,14 @@ PhaseIterator::PhaseIterator(PhaseIterator&&) noexcept = default;
 void PhaseIterator::transform_planes(Planes<Complex>& field, bool forward) {
   const auto& p = plans(problem_.extent);
   cpu::parallel_tasks(stream_, problem_.extent[0],
-                      [&](Index d) { fftwf_execute_dft(p.planes[forward], fftw(field.plane(d)), fftw(field.plane(d))); });
+                      [&](Index d) { fftwf_execute_dft(p.planes[forward].get(), fftw(field.plane(d)), fftw(field.plane(d))); });
 }
 
 void PhaseIterator::transform_lines(Planes<Complex>& field, bool forward) {
   const auto& p = plans(problem_.extent);
   cpu::parallel_tasks(stream_, problem_.extent[1], [&](Index h) {
     auto* at = fftw(field.data() + h * problem_.extent[2]);
-    fftwf_execute_dft(p.lines[forward], at, at);
+    fftwf_execute_dft(p.lines[forward].get(), at, at);
   });
 }
 
@@ -236,10 +228,10 @@ double PhaseIterator::project_lines() {
   std::vector<double> parts(static_cast<std::size_t>(H));
   cpu::parallel_tasks(stream_, H, [&](Index h) {
     auto* at = fftw(work_.data() + h * W);
-    fftwf_execute_dft(p.lines[1], at, at);
+    fftwf_execute_dft(p.lines[1].get(), at, at);
     double sum = 0;
     for (Index d = 0; d < D; ++d) sum += passes::modulus(work_.plane(d) + h * W, a.plane(d) + h * W, factor, W);
-    fftwf_execute_dft(p.lines[0], at, at);
+    fftwf_execute_dft(p.lines[0].get(), at, at);
     parts[static_cast<std::size_t>(h)] = sum;
   });
   return sum_of(parts) / problem_.power;
@@ -286,9 +278,9 @@ void PhaseIterator::update_planes(bool zero_outside, const Update& update) {
       std::fill(work, work + n, Complex(0));
       return;
     }
-    fftwf_execute_dft(p.planes[0], fftw(work), fftw(work));
+    fftwf_execute_dft(p.planes[0].get(), fftw(work), fftw(work));
     update(d, x_.plane(d), work, n);
-    fftwf_execute_dft(p.planes[1], fftw(work), fftw(work));
+    fftwf_execute_dft(p.planes[1].get(), fftw(work), fftw(work));
   });
   transformed_ = true;
 }

@@ -5,34 +5,30 @@
 // Plans are made once for each extent and kept for the life of the program.
 #include "kernels/fft3d.h"
 
-#include <fftw3.h>
-
 #include <map>
-#include <mutex>
 #include <tuple>
 
+#include "kernels/cpu/fftw_plan.h"
 #include "kernels/cpu/parallel.h"
 
 namespace fringe::cpu {
 namespace {
 
 struct Plans {
-  fftwf_plan plane;  ///< (H, W) in place
-  fftwf_plan lines;  ///< W lines along D at once, in place
+  FftwPlan plane;  ///< (H, W) in place
+  FftwPlan lines;  ///< W lines along D at once, in place
 };
 
-/// FFTW's planner is not thread safe, its execution is.
 const Plans& plans(const Shape& s, int sign) {
-  static std::mutex mutex;
+  const std::lock_guard lock(fftw_planner());
   static std::map<std::tuple<Index, Index, Index, int>, Plans> cache;
-  const std::lock_guard lock(mutex);
   auto& entry = cache[{s.d, s.h, s.w, sign}];
   if (entry.plane == nullptr) {
     constexpr unsigned flags = FFTW_ESTIMATE | FFTW_UNALIGNED;
     const auto d = static_cast<int>(s.d), h = static_cast<int>(s.h), w = static_cast<int>(s.w);
     auto* memory = fftwf_alloc_complex(static_cast<std::size_t>(s.voxels()));
-    entry.plane = fftwf_plan_dft_2d(h, w, memory, memory, sign, flags);
-    entry.lines = fftwf_plan_many_dft(1, &d, w, memory, nullptr, h * w, 1, memory, nullptr, h * w, 1, sign, flags);
+    entry.plane.reset(fftwf_plan_dft_2d(h, w, memory, memory, sign, flags));
+    entry.lines.reset(fftwf_plan_many_dft(1, &d, w, memory, nullptr, h * w, 1, memory, nullptr, h * w, 1, sign, flags));
     fftwf_free(memory);
   }
   return entry;
@@ -62,13 +58,13 @@ void transform(Stream& stream, ConstView<float> x, View<float> y, int direction)
         to[2 * w + 3] = -even * from[2 * w + 3];
       }
     }
-    fftwf_execute_dft(plan.plane, field + begin, field + begin);
+    fftwf_execute_dft(plan.plane.get(), field + begin, field + begin);
   });
   // exp(-+ 2 pi i (N/2)^2 / N) of every axis: the sign that is left over
   const float global = (s.d / 2 + s.h / 2 + s.w / 2) % 2 == 0 ? 1.0F : -1.0F;
   parallel_tasks(stream, s.n * s.h, [&](Index task) {
     const Index n = task / s.h, h = task % s.h, begin = n * s.voxels() + h * s.w;
-    fftwf_execute_dft(plan.lines, field + begin, field + begin);
+    fftwf_execute_dft(plan.lines.get(), field + begin, field + begin);
     for (Index d = 0; d < s.d; ++d) {
       const float even = (d + h) % 2 == 0 ? global : -global;
       float* row = y.data + 2 * (begin + d * s.h * s.w);
