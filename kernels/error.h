@@ -1,6 +1,6 @@
 // The one exception type of fringe.
 #pragma once
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <stdexcept>
 #include <string>

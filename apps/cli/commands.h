@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <cstdint>
+#include <fmt/format.h>
 #include <functional>
 #include <string>
 

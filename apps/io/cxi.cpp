@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <ctime>
+#include <fmt/format.h>
 
 #include "apps/io/cxi_parts.h"
 #include "apps/io/hdf5_data.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fmt/format.h>
 
 #include "apps/io/hdf5_data.h"
 #include "apps/io/npy.h"

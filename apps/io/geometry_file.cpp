@@ -1,5 +1,6 @@
 #include "apps/io/geometry_file.h"
 
+#include <fmt/format.h>
 #include <toml++/toml.h>
 
 #include <algorithm>

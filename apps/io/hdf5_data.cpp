@@ -1,6 +1,7 @@
 #include "apps/io/hdf5_data.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 namespace fringe::io {
 namespace {
