@@ -118,7 +118,8 @@ TEST_SUITE("conv3d") {
   }
 
   TEST_CASE("reproducible: two runs on the same threads are bitwise equal") {
-    const auto x = random_array<float>({1, 9, 8, 16, 8}, 1), dy = random_array<float>({1, 9, 8, 16, 16}, 2);
+    const Index n = quick_tests() ? 3 : 9;
+    const auto x = random_array<float>({1, n, 8, 16, 8}, 1), dy = random_array<float>({1, n, 8, 16, 16}, 2);
     for (const auto* table : backends()) {
       Stream stream(2);
       Array<float> a({3, 3, 3, 8, 16}), b(a.shape()), db(channel_vector(16));

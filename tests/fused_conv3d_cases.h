@@ -2,6 +2,7 @@
 #pragma once
 #include "kernels/fused_conv3d.h"
 #include "tests/support/arrays.h"
+#include "tests/support/backends.h"
 
 namespace fringe::test {
 
@@ -22,6 +23,8 @@ inline constexpr FusedCase fused_cases[] = {
     {{2, 4, 4, 4, 16}, 33, 33, true, false, true, true, 0.1}, {{1, 2, 4, 6, 64}, 32, 40, true, true, true, false, 0.1},
     {{1, 40, 6, 8, 8}, 8, 16, true, false, true, true, 0.1},  {{1, 3, 34, 66, 8}, 8, 8, true, false, true, false, 0.1},
 };
+
+inline bool tried(const FusedCase& c) { return !small_tests() || c.in.d * c.in.h * c.in.w < 1000; }
 
 /// The operands of one case.
 template <class T>

@@ -47,7 +47,7 @@ TEST_SUITE("fused_conv3d") {
   TEST_CASE("backends: every table agrees with the reference in double") {
     for (const auto& c : fused_cases)
       for (const Index size : {3, 1}) {
-        if (quick_tests() && (c.mid > 4 || size == 1)) continue;
+        if (!tried(c) || (quick_tests() && (c.mid > 4 || size == 1))) continue;
         const Shape kernel{size, size, size, c.in.c, c.out};
         const FusedOperands<float> o(c, kernel);
         const FusedOperands<double> exact_o(c, kernel);
@@ -60,11 +60,11 @@ TEST_SUITE("fused_conv3d") {
           CAPTURE(size);
           Results<float> found(o), again(o);
           found.run(*table, stream, o);
-          again.run(*table, stream, o);
+          if (!quick_tests()) again.run(*table, stream, o);
           for (std::size_t i = 0; i < found.all().size(); ++i) {
             CAPTURE(i);
             CHECK(relative_error(*found.all()[i], *exact.all()[i]) < 1e-5);
-            CHECK(std::equal(found.all()[i]->begin(), found.all()[i]->end(), again.all()[i]->begin()));
+            if (!quick_tests()) CHECK(std::equal(found.all()[i]->begin(), found.all()[i]->end(), again.all()[i]->begin()));
             found.all()[i]->check_canaries();
           }
         }

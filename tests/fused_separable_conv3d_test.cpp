@@ -39,7 +39,7 @@ struct Results {
 TEST_SUITE("fused_separable_conv3d") {
   TEST_CASE("backends: every table agrees with the reference in double") {
     for (const auto& c : fused_cases) {
-      if (quick_tests() && (c.mid > 4 || c.in.d < 3)) continue;
+      if (!tried(c) || (quick_tests() && (c.mid > 4 || c.in.d < 3))) continue;
       const Shape unused{3, 3, 3, c.in.c, c.out};
       const FusedOperands<float> o(c, unused);
       const FusedOperands<double> exact_o(c, unused);
@@ -51,11 +51,11 @@ TEST_SUITE("fused_separable_conv3d") {
         CAPTURE(c.in.str());
         Results<float> found(o), again(o);
         found.run(*table, stream, o);
-        again.run(*table, stream, o);
+        if (!quick_tests()) again.run(*table, stream, o);
         for (std::size_t i = 0; i < found.all().size(); ++i) {
           CAPTURE(i);
           CHECK(relative_error(*found.all()[i], *exact.all()[i]) < 1e-5);
-          CHECK(std::equal(found.all()[i]->begin(), found.all()[i]->end(), again.all()[i]->begin()));
+          if (!quick_tests()) CHECK(std::equal(found.all()[i]->begin(), found.all()[i]->end(), again.all()[i]->begin()));
           found.all()[i]->check_canaries();
         }
       }

@@ -10,7 +10,10 @@ namespace fringe::test {
 
 std::vector<const KernelTable<float>*> backends();
 
-/// Set where tests are slow (races are looked for in emulated kernels): the shapes that reach every piece of code, no more.
+/// Set for emulated kernels: without the volumes that are there for a CPU's blocking.
+inline bool small_tests() { return std::getenv("FRINGE_SMALL_TESTS") != nullptr; }
+
+/// Set where tests are slow (races are looked for in emulated kernels): the shapes that reach every piece of code, no more, once.
 inline bool quick_tests() { return std::getenv("FRINGE_QUICK_TESTS") != nullptr; }
 
 }  // namespace fringe::test
