@@ -5,6 +5,8 @@
 #include "apps/cli/progress.h"
 #include "apps/cli/result.h"
 #include "apps/io/cxi.h"
+#include "apps/io/start_file.h"
+#include "apps/phasing/starting_object.h"
 #include "engine/hdf5.h"
 
 namespace fringe::cli {
@@ -43,7 +45,7 @@ int iterate(Options& o, const Common& common) {
   require_writable_outputs(o.outputs, common);
   if (!options.checkpoint.empty()) hdf5::require_writable(options.checkpoint);
   const Pattern pattern = io::read_pattern(o.input);
-  load_iterate_files(o.settings);
+  load_iterate_files(o.settings, pattern.intensity.extent);
   options.seed = common.seed;
   options.threads = thread_count(common);
   watch_signals();
@@ -164,11 +166,12 @@ void complete_iterate_settings(const CLI::App& command, IterateSettings& s) {
   }
 }
 
-void load_iterate_files(IterateSettings& s) {
+void load_iterate_files(IterateSettings& s, const Extent& pattern) {
   auto& o = s.options;
-  if (!s.start.empty()) o.object = io::read_object(s.start);
+  const auto read = [&](const std::string& path) { return starting_object(io::read_start(path, pattern), pattern); };
+  if (!s.start.empty()) o.object = read(s.start);
   if (o.first_support != FirstSupport::given) return;
-  const auto object = s.support.empty() ? o.object : io::read_object(s.support);
+  const auto object = s.support.empty() ? o.object : read(s.support);
   o.support = Mask(object.extent);
   for (std::size_t i = 0; i < o.support.data.size(); ++i) o.support.data[i] = object.data[i] != Complex(0);
 }

@@ -1,9 +1,9 @@
-#include "apps/phasing/refine.h"
+#include "apps/cli/refine.h"
 
-#include "apps/cli/commands.h"
 #include "apps/cli/progress.h"
 #include "apps/cli/result.h"
 #include "apps/io/cxi.h"
+#include "apps/io/start_file.h"
 #include "engine/device.h"
 #include "engine/hdf5.h"
 
@@ -13,32 +13,111 @@ namespace {
 struct Options {
   std::string input;
   std::vector<std::string> outputs;
-  RefineOptions refine;
-  Index levels = 0;  // 0: from the extent
+  RefineSettings settings;
   std::string time;
-  bool paper = false;
   bool profile = false;
   CLI::App* command = nullptr;
-
-  bool given(const char* option) const { return command->count(option) > 0; }
 };
 
-/// The paper's own recipe (SCIENCE of Wu et al. 2021, Methods): one start, its loss, ADAM and SGD by turns.
-void apply_paper(Options& o) {
-  auto& f = o.refine.fit;
+bool given(const CLI::App& command, const char* name) {
+  const auto* option = command.get_option_no_throw(name);
+  return option != nullptr && option->count() > 0;
+}
+
+int refine(Options& o, const Common& common) {
+  auto& options = o.settings.options;
+  require_writable_outputs(o.outputs, common);
+  for (const auto& path : {options.checkpoint, options.save_model})
+    if (!path.empty()) hdf5::require_writable(path);
+  const Pattern pattern = io::read_pattern(o.input);
+  options.seed = common.seed;
+  options.threads = thread_count(common);
+  load_refine_files(*o.command, o.settings, pattern.intensity.extent);
+
+  watch_signals();
+  Profile profile;
+  if (o.profile) options.profile = &profile;
+  Reconstruction r;
+  {
+    ProgressLine line(common.quiet);
+    r = fringe::refine(
+        pattern, options,
+        [&](const RefineProgress& p) {
+          if (p.handing_over)
+            return line.show(fmt::format("start {}/{}  fitting the network to the given crystal: epoch {}/{}  misfit {:.4f}", p.start + 1,
+                                         p.starts, p.epoch, p.epochs, p.chi2));
+          line.show(fmt::format("{} {}/{}  epoch {}/{}  chi2 {:.3e}  r {:.5f}  {:.1f} epochs/s  {} left",
+                                p.chosen ? "best start" : "start", p.start + 1, p.starts, p.epoch, p.epochs, p.chi2,
+                                p.pearson, p.epochs_per_second, duration(p.seconds_left)),
+                    p.epoch == p.epochs);
+        },
+        stop_signal);
+  }
+  r.configuration = configuration_of(options);
+  if (!o.settings.start.empty()) r.configuration["start"] = o.settings.start;
+  const std::string failures = write_outputs(r, o.input, o.outputs, common);
+  if (!common.quiet) {
+    const auto& m = r.metrics;
+    print_metrics(r);
+    if (m.contains("given_free_llk"))
+      fmt::print("start       free llk {:.4g}; the network came within {:.1f} % of it in {:.0f} epochs\n", m.at("given_free_llk"),
+                 100 * m.at("hand_over_misfit"), m.at("hand_over_epochs"));
+    if (m.contains("polish_steps") && m.at("polish_steps") == 0)
+      fmt::print("polish      left as the network drew it: the free LLK got no better\n");
+    else if (m.contains("polish_steps"))
+      fmt::print("polish      {:.0f} steps\n", m.at("polish_steps"));
+    fmt::print("{:.0f} epochs in {}, best of {} starts: seed {:.0f}\nwritten     {}\n", m.at("epochs"),
+               duration(m.at("seconds")), options.starts, m.at("best_seed"), fmt::join(o.outputs, ", "));
+  }
+  if (o.profile) fmt::print("\n{}", profile.table(r.metrics.at("seconds"), std::max(1.0, r.metrics.at("epochs"))));
+  require(failures.empty(), "{}", failures);
+  return stop_signal == 0 ? 0 : 128 + stop_signal;
+}
+
+}  // namespace
+
+void complete_refine_settings(const CLI::App& command, RefineSettings& s) {
+  if (!s.paper) return;
+  auto& f = s.options.fit;
   f.loss = FitLoss::paper;
   f.input = FitInput::amplitude;
   f.prior.weight = 0;
   f.initial_phase = 0;
-  if (!o.given("--rate")) f.schedule.rate = 0.006;
+  if (!given(command, "--rate")) f.schedule.rate = 0.006;
   f.network.phase_head = PhaseHead::relu;
-  if (!o.given("--width")) f.network.width = 32;
-  if (!o.given("--schedule")) f.schedule = {.schedule = Schedule::alternating, .rate = f.schedule.rate};
-  if (!o.given("--seeds")) o.refine.starts = 1;
-  o.refine.polish = false;
+  if (!given(command, "--width")) f.network.width = 32;
+  if (!given(command, "--schedule")) f.schedule = {.schedule = Schedule::alternating, .rate = f.schedule.rate};
+  if (!given(command, "--seeds")) s.options.starts = 1;
+  s.options.polish = false;
 }
 
-std::map<std::string, std::string> configuration(const RefineOptions& o) {
+void load_refine_files(const CLI::App& command, RefineSettings& s, const Extent& pattern) {
+  auto& o = s.options;
+  if (!o.model.empty()) {
+    const auto checkpoint = Checkpoint::load(o.model);
+    const auto trained = NetworkOptions::load(checkpoint);
+    o.fit.input = model_input(checkpoint);
+    require(!given(command, "--width") || trained.width == o.fit.network.width, "{}: the model has width {}, --width says {}",
+            o.model, trained.width, o.fit.network.width);
+    require(s.levels == 0 || trained.levels == s.levels, "{}: the model has {} levels, --levels says {}", o.model,
+            trained.levels, s.levels);
+    o.fit.network = trained;
+  } else {
+    o.fit.network.levels = s.levels > 0 ? s.levels : default_levels(pattern);
+  }
+  if (!s.start.empty()) {
+    o.object = io::read_start(s.start, pattern);
+    // At the rate of a random start the network forgets what it was given (docs/iterative.md).
+    if (!given(command, "--rate")) o.fit.schedule.rate = 0.0005;
+    if (!given(command, "--epochs")) o.fit.epochs = 800;
+  }
+  if (o.model.empty() && s.start.empty()) return;
+  // What was learned, or found, is the start: no random phase on top of it.
+  if (!given(command, "--initial-phase")) o.fit.initial_phase = 0;
+  if (!given(command, "--seeds")) o.starts = 1;
+}
+
+std::map<std::string, std::string> configuration_of(const RefineOptions& o) {
   const auto& f = o.fit;
   const auto number = [](double v) { return fmt::format("{}", v); };
   return {{"width", number(static_cast<double>(f.network.width))},
@@ -62,72 +141,15 @@ std::map<std::string, std::string> configuration(const RefineOptions& o) {
           {"threads", number(o.threads)},
           {"upsampling", f.network.upsampling == Upsampling::nearest ? "nearest" : "trilinear"},
           {"polish", o.polish ? "yes" : "no"},
-          {"model", o.model}};
+          {"model", o.model},
+          {"start_epochs", number(static_cast<double>(o.hand_over.epochs))}};
 }
-
-int refine(Options& o, const Common& common) {
-  require_writable_outputs(o.outputs, common);
-  for (const auto& path : {o.refine.checkpoint, o.refine.save_model})
-    if (!path.empty()) hdf5::require_writable(path);
-  const Pattern pattern = io::read_pattern(o.input);
-  o.refine.seed = common.seed;
-  o.refine.threads = thread_count(common);
-  if (!o.refine.model.empty()) {
-    const auto checkpoint = Checkpoint::load(o.refine.model);
-    const auto trained = NetworkOptions::load(checkpoint);
-    o.refine.fit.input = model_input(checkpoint);
-    // What was learned is the start: no random phase on top of it.
-    if (!o.given("--initial-phase")) o.refine.fit.initial_phase = 0;
-    if (!o.given("--seeds")) o.refine.starts = 1;
-    require(!o.given("--width") || trained.width == o.refine.fit.network.width,
-            "{}: the model has width {}, --width says {}", o.refine.model, trained.width, o.refine.fit.network.width);
-    require(o.levels == 0 || trained.levels == o.levels, "{}: the model has {} levels, --levels says {}", o.refine.model,
-            trained.levels, o.levels);
-    o.refine.fit.network = trained;
-  } else {
-    o.refine.fit.network.levels = o.levels > 0 ? o.levels : default_levels(pattern.intensity.extent);
-  }
-
-  watch_signals();
-  Profile profile;
-  if (o.profile) o.refine.profile = &profile;
-  Reconstruction r;
-  {
-    ProgressLine line(common.quiet);
-    r = fringe::refine(
-        pattern, o.refine,
-        [&](const RefineProgress& p) {
-          line.show(fmt::format("{} {}/{}  epoch {}/{}  chi2 {:.3e}  r {:.5f}  {:.1f} epochs/s  {} left",
-                                p.chosen ? "best start" : "start", p.start + 1, p.starts, p.epoch, p.epochs, p.chi2,
-                                p.pearson, p.epochs_per_second, duration(p.seconds_left)),
-                    p.epoch == p.epochs);
-        },
-        stop_signal);
-  }
-  r.configuration = configuration(o.refine);
-  const std::string failures = write_outputs(r, o.input, o.outputs, common);
-  if (!common.quiet) {
-    const auto& m = r.metrics;
-    print_metrics(r);
-    if (m.contains("polish_steps") && m.at("polish_steps") == 0)
-      fmt::print("polish      left as the network drew it: the free LLK got no better\n");
-    else if (m.contains("polish_steps"))
-      fmt::print("polish      {:.0f} steps\n", m.at("polish_steps"));
-    fmt::print("{:.0f} epochs in {}, best of {} starts: seed {:.0f}\nwritten     {}\n", m.at("epochs"),
-               duration(m.at("seconds")), o.refine.starts, m.at("best_seed"), fmt::join(o.outputs, ", "));
-  }
-  if (o.profile) fmt::print("\n{}", profile.table(r.metrics.at("seconds"), std::max(1.0, r.metrics.at("epochs"))));
-  require(failures.empty(), "{}", failures);
-  return stop_signal == 0 ? 0 : 128 + stop_signal;
-}
-
-}  // namespace
 
 void add_refine(CLI::App& app, Common& common, Action& action) {
   auto* c = app.add_subcommand("refine", "retrieve the crystal from one pattern with an untrained (or trained) network");
   auto o = std::make_shared<Options>();
   o->command = c;
-  auto& r = o->refine;
+  auto& r = o->settings.options;
   auto& f = r.fit;
   c->add_option("input", o->input, "CXI file with a pattern, or file.h5:/path/to/array of intensities")
       ->required()
@@ -145,12 +167,14 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
       ->capture_default_str()
       ->check(CLI::Range(1, 512));
   c->add_option("--model", r.model, "start from the weights in this file instead of random ones")->type_name("FILE");
+  c->add_option("--start", o->settings.start, "result of iterate, refine or PyNX: the network is fitted to it first; then --epochs 800, --rate 0.0005 unless given")
+      ->type_name("FILE");
   c->add_option("--save-model", r.save_model, "write the best start's weights to this file")->type_name("FILE");
   c->add_option("--checkpoint", r.checkpoint, "write the state to this file every minute and at the end")
       ->type_name("FILE");
   c->add_flag("--resume", r.resume, "go on from --checkpoint, bit for bit as if never interrupted");
   c->add_flag("--profile", o->profile, "print where the time went, kernel by kernel");
-  c->add_flag("--paper", o->paper, "the recipe of Wu et al. 2021 instead of ours: its loss, ADAM and SGD by turns, one start");
+  c->add_flag("--paper", o->settings.paper, "the recipe of Wu et al. 2021 instead of ours: its loss, ADAM and SGD by turns, one start");
 
   const std::string expert = "Recipe (the defaults are measured: docs/recipe.md)";
   const auto add = [&](auto name, auto& value, const std::string& text) {
@@ -170,10 +194,11 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
   add("--density-prior", f.prior.weight, "weight of the uniform-density prior, 0 for none")->check(CLI::NonNegativeNumber);
   add("--initial-phase", f.initial_phase, "random smooth phase every start begins with, root mean square [rad]")
       ->check(CLI::NonNegativeNumber);
+  add("--start-epochs", r.hand_over.epochs, "most epochs spent on the crystal of --start")->check(CLI::Range(1, 100000));
   add("--trial", r.trial, "share of the epochs after which the best start is chosen")->check(CLI::Range(0.01, 1.0));
   add("--free-fraction", r.free_fraction, "share of the voxels held out of the fit, for free LLK")
       ->check(CLI::Range(0.0, 0.4));
-  c->add_option("--levels", o->levels, "poolings of the network (default: 4, less for small patterns)")
+  c->add_option("--levels", o->settings.levels, "poolings of the network (default: 4, less for small patterns)")
       ->check(CLI::Range(1, 8))
       ->group(expert);
   add("--slope", f.network.slope, "of LeakyReLU")->check(CLI::Range(0.0, 0.99));
@@ -189,10 +214,11 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
   off("--no-plateau", r.stop_on_plateau, "do not stop when the fit no longer gets better");
   add_common_options(*c, common);
   c->callback([o, &common, &action] {
-    if (!o->time.empty()) o->refine.time_limit = parse_duration(o->time);
-    if (o->refine.resume && o->refine.checkpoint.empty())
+    auto& options = o->settings.options;
+    if (!o->time.empty()) options.time_limit = parse_duration(o->time);
+    if (options.resume && options.checkpoint.empty())
       throw CLI::ValidationError("--resume", "needs --checkpoint FILE to go on from");
-    if (o->paper) apply_paper(*o);
+    complete_refine_settings(*o->command, o->settings);
     action = [o, &common] { return refine(*o, common); };
   });
 }

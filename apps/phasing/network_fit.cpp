@@ -90,6 +90,16 @@ NetworkFit::NetworkFit(Context<float>& context, const FitProblem& problem, const
 
 void NetworkFit::forget_best() { best_.loss = std::numeric_limits<double>::infinity(); }
 
+void NetworkFit::begin_with(const Volume<Complex>& object) {
+  require(object.size() == best_amplitude_.size(), "refine: the object to begin with has {} voxels, the network draws {}",
+          object.size(), best_amplitude_.size());
+  for (Index i = 0; i < best_amplitude_.size(); ++i) {
+    const auto v = object.data[static_cast<std::size_t>(i)];
+    best_amplitude_[i] = std::abs(v);
+    best_phase_[i] = std::arg(v);
+  }
+}
+
 NetworkFit::Epoch NetworkFit::step() {
   const double t = static_cast<double>(epoch_) / static_cast<double>(options_.epochs);
   auto out = network_.forward(tape_, tape_.constant(problem_.input));

@@ -70,6 +70,8 @@ class NetworkFit {
   const Epoch& best() const { return best_; }
   /// Later states only compete with later ones: what was drawn before has another prior.
   void forget_best();
+  /// Until the first epoch is done, this (of half the pattern's extent, density about 1) is the best state.
+  void begin_with(const Volume<Complex>& object);
 
   /// Everything that is needed to go on bit for bit, under "fit.".
   void save(Checkpoint& checkpoint) const;

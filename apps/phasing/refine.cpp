@@ -7,6 +7,7 @@
 
 #include "apps/phasing/outcome.h"
 #include "apps/phasing/simulate.h"
+#include "apps/phasing/starting_object.h"
 #include "engine/device.h"
 
 namespace fringe {
@@ -15,6 +16,7 @@ namespace {
 /// A start, and what was recorded of it.
 struct Start {
   std::unique_ptr<NetworkFit> fit;
+  HandedOver handed_over;  ///< where there is an object to start from
   Curve chi2, pearson, loss, prior;
 
   void record(const NetworkFit::Epoch& e) {
@@ -26,6 +28,8 @@ struct Start {
   }
   void save(Checkpoint& c) const {
     fit->save(c);
+    c.numbers["hand_over.epochs"] = static_cast<double>(handed_over.epochs);
+    c.numbers["hand_over.misfit"] = handed_over.misfit;
     c.put("curve.epoch", chi2.epoch);
     c.put("curve.chi2", chi2.value);
     c.put("curve.pearson", pearson.value);
@@ -34,6 +38,7 @@ struct Start {
   }
   void load(const Checkpoint& c) {
     fit->load(c);
+    handed_over = {static_cast<Index>(c.number("hand_over.epochs")), c.number("hand_over.misfit")};
     for (auto [curve, name] : {std::pair{&chi2, "chi2"}, {&pearson, "pearson"}, {&loss, "loss"}, {&prior, "prior"}}) {
       curve->epoch = c.values("curve.epoch");
       curve->value = c.values(std::string("curve.") + name);
@@ -47,13 +52,15 @@ std::string fingerprint(const Pattern& pattern, const RefineOptions& o) {
   for (const float v : pattern.intensity.data) sum += std::isfinite(v) ? static_cast<double>(v) : 0;
   const auto& e = pattern.intensity.extent;
   const auto& f = o.fit;
-  return fmt::format("{}x{}x{} {:.17g} seed {} starts {} trial {} free {} width {} levels {} slope {} {} {} {} rate {} {} "
-                     "prior {} {} {} {} {} initial {} loss {} input {} upsampling {}",
-                     e[0], e[1], e[2], sum, o.seed, o.starts, o.trial, o.free_fraction, f.network.width, f.network.levels,
+  std::complex<double> object = 0;
+  for (const auto& v : o.object.data) object += std::complex<double>(v);
+  return fmt::format("{}x{}x{} {:.17g} seed {} starts {} from {} trial {} free {} width {} levels {} slope {} {} {} {} rate {} {} "
+                     "prior {} {} {} {} {} initial {} loss {} input {} upsampling {} object {} {} hand over {} {}",
+                     e[0], e[1], e[2], sum, o.seed, o.starts, o.first_start, o.trial, o.free_fraction, f.network.width, f.network.levels,
                      f.network.slope, f.network.batch_norm, f.network.separable, static_cast<int>(f.network.phase_head),
                      f.schedule.rate, name(f.schedule.schedule), f.prior.weight, f.prior.on, f.prior.full, f.prior.fade,
                      f.prior.off, f.initial_phase, static_cast<int>(f.loss), static_cast<int>(f.input),
-                     static_cast<int>(f.network.upsampling));
+                     static_cast<int>(f.network.upsampling), object.real(), object.imag(), o.hand_over.epochs, o.hand_over.rate);
 }
 
 /// Whether the fit has stopped getting better: less than half a per cent of chi^2 in the last fifth of the run.
@@ -76,6 +83,11 @@ class Refinement {
         problem_(context_, pattern, free_, options.fit.input) {
     require(options.starts >= 1 && options.fit.epochs >= 1, "refine: at least one start and one epoch are needed");
     if (!options.model.empty()) model_ = Checkpoint::load(options.model);
+    if (!options.object.empty()) {
+      object_ = starting_object(options.object, pattern.intensity.extent);
+      const auto level = static_cast<float>(density_level(converted<std::complex<double>>(object_)));
+      for (auto& v : object_.data) v /= level;
+    }
     context_.profile = options.profile;
   }
 
@@ -83,11 +95,14 @@ class Refinement {
 
  private:
   Start make_start(Index number);
+  /// The same, fitted to the object to start from.
+  Start begin_start(Index number, const std::function<void(const RefineProgress&)>& progress, const std::atomic<int>& stop);
   void fit_epochs_to_time(Start& start);
   /// Steps until `epochs` of this start are done; false when the run has to end.
   bool advance(Start& start, Index epochs, const std::function<void(const RefineProgress&)>& progress,
                const std::atomic<int>& stop);
-  double score(const Start& start) const;
+  double score(const Volume<Complex>& object) const;
+  double score(const Start& start) const { return score(start.fit->best_object()); }
   void save_checkpoint() const;
   void load_checkpoint();
   Reconstruction result(const Start& start, const std::atomic<int>& stop);
@@ -102,6 +117,7 @@ class Refinement {
   Mask free_;
   FitProblem problem_;
   std::optional<Checkpoint> model_;
+  Volume<Complex> object_;              ///< to start from, centred, of density 1; or empty
 
   Index epochs_ = options_.fit.epochs;  ///< of a whole run, cut to the time limit
   Index current_ = 0;                   ///< number of the start that runs; `starts` when the best is carried on
@@ -117,8 +133,25 @@ Start Refinement::make_start(Index number) {
   FitOptions fit = options_.fit;
   fit.epochs = epochs_;
   Start s;
-  s.fit = std::make_unique<NetworkFit>(context_, problem_, fit, options_.seed + static_cast<std::uint64_t>(number));
+  s.fit = std::make_unique<NetworkFit>(context_, problem_, fit, options_.seed + static_cast<std::uint64_t>(options_.first_start + number));
   if (model_) s.fit->network().load(*model_);
+  return s;
+}
+
+Start Refinement::begin_start(Index number, const std::function<void(const RefineProgress&)>& progress,
+                              const std::atomic<int>& stop) {
+  Start s = make_start(number);
+  if (object_.empty()) return s;
+  const auto report = [&](Index epoch, double misfit) {
+    RefineProgress p{.start = number, .starts = options_.starts, .handing_over = true};
+    p.epoch = epoch;
+    p.epochs = options_.hand_over.epochs;
+    p.chi2 = misfit;
+    p.seconds = seconds_before_ + since(started_);
+    progress(p);
+  };
+  s.handed_over = hand_over(context_, s.fit->network(), problem_.input, object_, options_.hand_over, report, stop);
+  s.fit->begin_with(object_);
   return s;
 }
 
@@ -129,7 +162,8 @@ void Refinement::fit_epochs_to_time(Start& start) {
   for (int i = 0; i < 3; ++i) start.fit->step();
   const double affordable = (options_.time_limit - since(started_)) / (since(begin) / 3) * (options_.polish ? 0.93 : 0.97);
   const double shares = options_.starts == 1 ? 1 : 1 + static_cast<double>(options_.starts - 1) * options_.trial;
-  epochs_ = std::clamp<Index>(static_cast<Index>(affordable / shares), 1, options_.fit.epochs);
+  const auto handing_over = static_cast<double>(object_.empty() ? 0 : options_.starts * options_.hand_over.epochs);
+  epochs_ = std::clamp<Index>(static_cast<Index>((affordable - handing_over) / shares), 1, options_.fit.epochs);
 }
 
 bool Refinement::advance(Start& start, Index epochs, const std::function<void(const RefineProgress&)>& progress,
@@ -142,8 +176,8 @@ bool Refinement::advance(Start& start, Index epochs, const std::function<void(co
     start.record(e);
     ++epochs_done_;
     const double seconds = seconds_before_ + since(started_), speed = static_cast<double>(epochs_done_) / seconds;
-    progress({static_cast<Index>(start.fit->seed() - options_.seed), options_.starts, current_ >= options_.starts,
-              epochs_done_, total_epochs(), e.chi2, e.pearson, seconds,
+    progress({static_cast<Index>(start.fit->seed() - options_.seed) - options_.first_start, options_.starts,
+              current_ >= options_.starts, false, epochs_done_, total_epochs(), e.chi2, e.pearson, seconds,
               static_cast<double>(total_epochs() - epochs_done_) / speed, speed});
     if (!options_.checkpoint.empty() && since(last_checkpoint_) > options_.checkpoint_interval) {
       save_checkpoint();
@@ -154,8 +188,8 @@ bool Refinement::advance(Start& start, Index epochs, const std::function<void(co
   return true;
 }
 
-double Refinement::score(const Start& start) const {
-  const auto calculated = calculated_intensity(start.fit->best_object(), pattern_, free_, options_.threads);
+double Refinement::score(const Volume<Complex>& object) const {
+  const auto calculated = calculated_intensity(object, pattern_, free_, options_.threads);
   return free_.empty() ? chi2(calculated, pattern_) : free_llk(calculated, pattern_, free_);
 }
 
@@ -163,12 +197,14 @@ Reconstruction Refinement::run(const std::function<void(const RefineProgress&)>&
                                const std::atomic<int>& stop) {
   if (options_.resume) {
     load_checkpoint();
+    if (!running_.fit && current_ < options_.starts) running_ = begin_start(current_, progress, stop);
   } else {
-    running_ = make_start(0);
     if (options_.time_limit > 0) {
-      fit_epochs_to_time(running_);
       running_ = make_start(0);
+      fit_epochs_to_time(running_);
+      running_ = {};  // its memory is the next one's
     }
+    running_ = begin_start(0, progress, stop);
   }
   bool going = true;
   while (going && current_ < options_.starts) {
@@ -178,7 +214,7 @@ Reconstruction Refinement::run(const std::function<void(const RefineProgress&)>&
       best_ = std::move(running_);
       best_score_ = s;
     }
-    if (++current_ < options_.starts) running_ = make_start(current_);
+    if (++current_ < options_.starts) running_ = begin_start(current_, progress, stop);
   }
   if (going) {
     running_ = std::move(best_);
@@ -208,7 +244,8 @@ void Refinement::save_checkpoint() const {
   c.numbers["best_score"] = best_score_;
   c.numbers["seconds"] = seconds_before_ + since(started_);
   for (const auto& [prefix, start] : {std::pair{"running.", &running_}, {"best.", &best_}}) {
-    if (!start->fit) continue;
+    // A hand-over that was cut short is begun again.
+    if (!start->fit || (!object_.empty() && start->fit->epoch() == 0)) continue;
     Checkpoint part;
     start->save(part);
     c.add(prefix, part);
@@ -251,6 +288,11 @@ Reconstruction Refinement::result(const Start& start, const std::atomic<int>& st
   judge(r, free_, options_.threads);
   r.support = support_of(converted<std::complex<double>>(r.object), 0.3);
   r.metrics["density_prior"] = start.fit->best().prior;
+  if (!object_.empty()) {
+    r.metrics["given_free_llk"] = score(object_);
+    r.metrics["hand_over_epochs"] = static_cast<double>(start.handed_over.epochs);
+    r.metrics["hand_over_misfit"] = start.handed_over.misfit;
+  }
   const double seconds = seconds_before_ + since(started_);
   r.metrics["seconds"] = seconds;
   r.metrics["epochs"] = static_cast<double>(epochs_done_);
