@@ -37,6 +37,7 @@ using Action = std::function<int()>;
 void add_bench(CLI::App& app, Common& common, Action& action);
 #endif
 void add_compare(CLI::App& app, Common& common, Action& action);
+void add_ensemble(CLI::App& app, Common& common, Action& action);
 void add_info(CLI::App& app, Common& common, Action& action);
 void add_lab(CLI::App& app, Common& common, Action& action);
 void add_iterate(CLI::App& app, Common& common, Action& action);

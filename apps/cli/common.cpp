@@ -47,6 +47,7 @@ int run(int argc, char** argv) {
   add_prepare(app, common, action);
   add_refine(app, common, action);
   add_iterate(app, common, action);
+  add_ensemble(app, common, action);
   add_train(app, common, action);
   add_predict(app, common, action);
   add_show(app, common, action);

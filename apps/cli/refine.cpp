@@ -44,11 +44,11 @@ int refine(Options& o, const Common& common) {
         pattern, options,
         [&](const RefineProgress& p) {
           if (p.handing_over)
-            return line.show(fmt::format("start {}/{}  fitting the network to the given crystal: epoch {}/{}  misfit {:.4f}", p.start + 1,
-                                         p.starts, p.epoch, p.epochs, p.chi2));
+            return line.show(fmt::format("start {}/{}  fitting the network to the given crystal: epoch {}/{}  misfit {:.4f}",
+                                         p.start + 1, p.starts, p.epoch, p.epochs, p.chi2));
           line.show(fmt::format("{} {}/{}  epoch {}/{}  chi2 {:.3e}  r {:.5f}  {:.1f} epochs/s  {} left",
-                                p.chosen ? "best start" : "start", p.start + 1, p.starts, p.epoch, p.epochs, p.chi2,
-                                p.pearson, p.epochs_per_second, duration(p.seconds_left)),
+                                p.chosen ? "best start" : "start", p.start + 1, p.starts, p.epoch, p.epochs, p.chi2, p.pearson,
+                                p.epochs_per_second, duration(p.seconds_left)),
                     p.epoch == p.epochs);
         },
         stop_signal);
@@ -60,8 +60,8 @@ int refine(Options& o, const Common& common) {
     const auto& m = r.metrics;
     print_metrics(r);
     if (m.contains("given_free_llk"))
-      fmt::print("start       free llk {:.4g}; the network came within {:.1f} % of it in {:.0f} epochs\n", m.at("given_free_llk"),
-                 100 * m.at("hand_over_misfit"), m.at("hand_over_epochs"));
+      fmt::print("start       free llk {:.4g}; the network came within {:.1f} % of it in {:.0f} epochs\n",
+                 m.at("given_free_llk"), 100 * m.at("hand_over_misfit"), m.at("hand_over_epochs"));
     if (m.contains("polish_steps") && m.at("polish_steps") == 0)
       fmt::print("polish      left as the network drew it: the free LLK got no better\n");
     else if (m.contains("polish_steps"))
@@ -161,34 +161,37 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
       ->capture_default_str()
       ->check(CLI::Range(1, 10000));
   c->add_option("--epochs", f.epochs, "epochs of a whole run")->capture_default_str()->check(CLI::PositiveNumber);
-  c->add_option("--time", o->time, "time for everything: 90, 90s, 2m, 1h; cuts the number of epochs to fit")
-      ->type_name("TIME");
+  c->add_option("--time", o->time, "time for everything: 90, 90s, 2m, 1h; cuts the number of epochs to fit")->type_name("TIME");
   c->add_option("--width", f.network.width, "channels of the network's first block")
       ->capture_default_str()
       ->check(CLI::Range(1, 512));
   c->add_option("--model", r.model, "start from the weights in this file instead of random ones")->type_name("FILE");
-  c->add_option("--start", o->settings.start, "result of iterate, refine or PyNX: the network is fitted to it first; then --epochs 800, --rate 0.0005 unless given")
+  c->add_option(
+       "--start", o->settings.start,
+       "result of iterate, refine or PyNX: the network is fitted to it first; then --epochs 800, --rate 0.0005 unless given")
       ->type_name("FILE");
   c->add_option("--save-model", r.save_model, "write the best start's weights to this file")->type_name("FILE");
-  c->add_option("--checkpoint", r.checkpoint, "write the state to this file every minute and at the end")
-      ->type_name("FILE");
+  c->add_option("--checkpoint", r.checkpoint, "write the state to this file every minute and at the end")->type_name("FILE");
   c->add_flag("--resume", r.resume, "go on from --checkpoint, bit for bit as if never interrupted");
   c->add_flag("--profile", o->profile, "print where the time went, kernel by kernel");
-  c->add_flag("--paper", o->settings.paper, "the recipe of Wu et al. 2021 instead of ours: its loss, ADAM and SGD by turns, one start");
+  c->add_flag("--paper", o->settings.paper,
+              "the recipe of Wu et al. 2021 instead of ours: its loss, ADAM and SGD by turns, one start");
 
   const std::string expert = "Recipe (the defaults are measured: docs/recipe.md)";
   const auto add = [&](auto name, auto& value, const std::string& text) {
     return c->add_option(name, value, text)->capture_default_str()->group(expert);
   };
   const auto off = [&](auto name, bool& value, const std::string& text) {
-    c->add_flag_callback(name, [&value] { value = false; }, text)->group(expert);
+    c->add_flag_callback(
+         name, [&value] { value = false; }, text)
+        ->group(expert);
   };
   add("--rate", f.schedule.rate, "learning rate")->check(CLI::PositiveNumber);
   c->add_option("--schedule", f.schedule.schedule, "of the learning rate: constant, cosine, step, alternating")
       ->transform(CLI::CheckedTransformer(std::map<std::string, Schedule>{{"constant", Schedule::constant},
-                                                                        {"cosine", Schedule::cosine},
-                                                                        {"step", Schedule::step},
-                                                                        {"alternating", Schedule::alternating}}))
+                                                                          {"cosine", Schedule::cosine},
+                                                                          {"step", Schedule::step},
+                                                                          {"alternating", Schedule::alternating}}))
       ->option_text("NAME=" + name(f.schedule.schedule))
       ->group(expert);
   add("--density-prior", f.prior.weight, "weight of the uniform-density prior, 0 for none")->check(CLI::NonNegativeNumber);
@@ -196,8 +199,7 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
       ->check(CLI::NonNegativeNumber);
   add("--start-epochs", r.hand_over.epochs, "most epochs spent on the crystal of --start")->check(CLI::Range(1, 100000));
   add("--trial", r.trial, "share of the epochs after which the best start is chosen")->check(CLI::Range(0.01, 1.0));
-  add("--free-fraction", r.free_fraction, "share of the voxels held out of the fit, for free LLK")
-      ->check(CLI::Range(0.0, 0.4));
+  add("--free-fraction", r.free_fraction, "share of the voxels held out of the fit, for free LLK")->check(CLI::Range(0.0, 0.4));
   c->add_option("--levels", o->settings.levels, "poolings of the network (default: 4, less for small patterns)")
       ->check(CLI::Range(1, 8))
       ->group(expert);

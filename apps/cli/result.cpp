@@ -30,6 +30,15 @@ std::string write_outputs(Reconstruction& r, const std::string& input, const std
     attempt([&] {
       Report report = make_report(common);
       for (const auto& [name, value] : r.metrics) report.insert(name, value);
+      // Curves over the starts: what each of them reached.
+      for (const auto& [name, curve] : r.curves) {
+        if (!name.starts_with("start_")) continue;
+        toml::array values, seeds;
+        for (const double v : curve.value) values.push_back(v);
+        for (const double s : curve.epoch) seeds.push_back(static_cast<std::int64_t>(s));
+        report.insert(name, values);
+        report.insert("start_seed", seeds);
+      }
       toml::table settings;
       for (const auto& [name, value] : r.configuration) settings.insert(name, value);
       report.insert("configuration", settings);

@@ -209,6 +209,8 @@ void write_reconstruction(const std::string& path, const Reconstruction& r) {
       write_numbers(file, process + "curves/" + name + "/epoch", curve.epoch);
       write_numbers(file, process + "curves/" + name + "/value", curve.value);
     }
+    for (const auto& [name, map] : r.maps) write_volume(file, process + "maps/" + name, map);
+    for (const auto& [name, mode] : r.modes) write_volume(file, process + "modes/" + name, mode);
     if (!r.pattern.truth.empty()) write_volume(file, "/entry_1/image_3/data", r.pattern.truth);
     link_default(file, image + "data");
     write_entry(file, 150, r.start_time);
@@ -241,6 +243,9 @@ Reconstruction read_reconstruction(const std::string& path) {
   for (const auto& name : names_in(file.get(), process + "curves"))
     r.curves[name] = {read_numbers(file.get(), process + "curves/" + name + "/epoch"),
                       read_numbers(file.get(), process + "curves/" + name + "/value")};
+  for (const auto& name : names_in(file.get(), process + "maps")) r.maps[name] = read_volume(file.get(), process + "maps/" + name, path);
+  for (const auto& name : names_in(file.get(), process + "modes"))
+    r.modes[name] = read_complex_volume(file.get(), process + "modes/" + name, path);
   r.command = read_text(file.get(), process + "command").value_or("");
   r.version = read_text(file.get(), process + "version").value_or("");
   r.device = read_text(file.get(), process + "device").value_or("");

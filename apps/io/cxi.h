@@ -7,7 +7,7 @@
 //   entry_1/image_1/{data, support, mask -> support, data_type, data_space, image_size}  object: the truth of a simulated
 //                                                                                        pattern, or the reconstruction
 //   entry_1/image_2/data                                                                 calculated intensities
-//   entry_1/process_1/{program, version, command, configuration/*, results/*, curves/*/{epoch, value}}
+//   entry_1/process_1/{program, version, command, configuration/*, results/*, curves/*/{epoch, value}, maps/*, modes/*}
 //   entry_1/data_1/data -> what a viewer shows first
 #pragma once
 #include <string>

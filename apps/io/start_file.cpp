@@ -26,8 +26,8 @@ Volume<Complex> read_start(const std::string& text, const Extent& pattern) {
   const auto of = read_extent(file.get(), "/entry_1/instrument_1/detector_1/data");
   if (of.size() == 3)
     require(std::equal(of.begin(), of.end(), pattern.begin()),
-            "{}: its object belongs to a pattern of {} x {} x {} voxels, this one has {} x {} x {}: voxels of another size", path, of[0],
-            of[1], of[2], pattern[0], pattern[1], pattern[2]);
+            "{}: its object belongs to a pattern of {} x {} x {} voxels, this one has {} x {} x {}: voxels of another size",
+            path, of[0], of[1], of[2], pattern[0], pattern[1], pattern[2]);
   if (!wanted.empty()) return object;
   for (const char* place : {"/entry_1/image_1/support", "/entry_1/image_1/mask"}) {
     if (!exists(file.get(), place)) continue;

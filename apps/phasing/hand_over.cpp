@@ -6,9 +6,9 @@
 
 namespace fringe {
 
-HandedOver hand_over(Context<float>& context, Network<float>& network, const Tensor<float>& input, const Volume<Complex>& object,
-                     const HandOverOptions& options, const std::function<void(Index, double)>& progress,
-                     const std::atomic<int>& stop) {
+HandedOver hand_over(Context<float>& context, Network<float>& network, const Tensor<float>& input,
+                     const Volume<Complex>& object, const HandOverOptions& options,
+                     const std::function<void(Index, double)>& progress, const std::atomic<int>& stop) {
   const auto& e = object.extent;
   const Shape half{1, e[0], e[1], e[2], 1};
   const Tensor<float> amplitude(context, half), field(context, half.with_channels(2));

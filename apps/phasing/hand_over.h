@@ -24,10 +24,10 @@ struct HandedOver {
   double misfit = 1;  ///< square root of the second term of (1), in the last epoch
 };
 
-/// Fits `network`, which sees `input` (1,2d,2h,2w,C), to `object` (d,h,w), of density about 1. `progress` gets epoch and misfit;
-/// ends at once when `stop` is not zero.
-HandedOver hand_over(Context<float>& context, Network<float>& network, const Tensor<float>& input, const Volume<Complex>& object,
-                     const HandOverOptions& options, const std::function<void(Index, double)>& progress,
-                     const std::atomic<int>& stop);
+/// Fits `network`, which sees `input` (1,2d,2h,2w,C), to `object` (d,h,w), of density about 1. `progress` gets epoch and
+/// misfit; ends at once when `stop` is not zero.
+HandedOver hand_over(Context<float>& context, Network<float>& network, const Tensor<float>& input,
+                     const Volume<Complex>& object, const HandOverOptions& options,
+                     const std::function<void(Index, double)>& progress, const std::atomic<int>& stop);
 
 }  // namespace fringe

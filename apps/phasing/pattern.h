@@ -57,6 +57,8 @@ struct Reconstruction {
   std::map<std::string, double> metrics;       ///< chi2, pearson, llk, free_llk, true_error (simulation), seconds, epochs, ...
   std::map<std::string, Curve> curves;         ///< "chi2", "pearson", "loss"
   std::map<std::string, std::string> configuration;  ///< every setting of the run
+  std::map<std::string, Volume<float>> maps;         ///< of an ensemble (agreement.h): "amplitude_std", ..., object's extent
+  std::map<std::string, Volume<Complex>> modes;      ///< of an ensemble: "mode_2", ...; the first one is the object
   std::string command, version, device, start_time;  ///< start_time: ISO 8601
 };
 

@@ -19,9 +19,10 @@ double energy(const Volume<Complex>& object) {
 Volume<Complex> starting_object(const Volume<Complex>& object, const Extent& pattern) {
   const Extent& e = object.extent;
   for (std::size_t axis = 0; axis < 3; ++axis)
-    require(e[axis] <= pattern[axis],
-            "start: the object has {} x {} x {} voxels, the pattern only {} x {} x {}; retrieve it from this pattern, or crop it",
-            e[0], e[1], e[2], pattern[0], pattern[1], pattern[2]);
+    require(
+        e[axis] <= pattern[axis],
+        "start: the object has {} x {} x {} voxels, the pattern only {} x {} x {}; retrieve it from this pattern, or crop it",
+        e[0], e[1], e[2], pattern[0], pattern[1], pattern[2]);
   const double whole = energy(object);
   require(whole > 0 && std::isfinite(whole), "start: the object is zero everywhere or not finite");
   auto centred = pad_or_crop(object, pattern);

@@ -34,7 +34,8 @@ Reconstruction refined(const Pattern& pattern, const Volume<Complex>& object, In
   o.threads = 2;
   o.polish = false;
   o.object = object;
-  return refine(pattern, o, [](const RefineProgress&) {}, stop);
+  return refine(
+      pattern, o, [](const RefineProgress&) {}, stop);
 }
 
 }  // namespace
@@ -67,7 +68,8 @@ TEST_SUITE("hand over") {
       IterateOptions o;
       o.starts = 4;
       o.threads = 2;
-      const auto iterated = iterate(pattern, o, [](const IterateProgress&) {}, go);
+      const auto iterated = iterate(
+          pattern, o, [](const IterateProgress&) {}, go);
       const auto from_it = refined(pattern, iterated.object, 60), random = refined(pattern, {}, 60);
       CHECK(from_it.metrics.at("chi2") < 0.5 * random.metrics.at("chi2"));
       CHECK(from_it.metrics.at("true_error") < 0.5 * random.metrics.at("true_error"));
@@ -98,10 +100,11 @@ TEST_SUITE("hand over") {
     CHECK(aligned.scale == doctest::Approx(1.0 / 3).epsilon(1e-3));
     for (const double shift : aligned.shift) CHECK(std::abs(shift) < 1.6);  // the truth itself is centred to its box
 
-    CHECK_THROWS_WITH_AS(starting_object(truth, {16, 16, 14}), doctest::Contains("16 x 16 x 16 voxels, the pattern only 16 x 16 x 14"),
-                         Error);
+    CHECK_THROWS_WITH_AS(starting_object(truth, {16, 16, 14}),
+                         doctest::Contains("16 x 16 x 16 voxels, the pattern only 16 x 16 x 14"), Error);
     CHECK_THROWS_WITH_AS(starting_object(truth, {16, 16, 16}), doctest::Contains("does not fit into half"), Error);
-    CHECK_THROWS_WITH_AS(starting_object(Volume<Complex>({8, 8, 8}), {16, 16, 16}), doctest::Contains("zero everywhere"), Error);
+    CHECK_THROWS_WITH_AS(starting_object(Volume<Complex>({8, 8, 8}), {16, 16, 16}), doctest::Contains("zero everywhere"),
+                         Error);
   }
 
   TEST_CASE("the command: results of iterate, refine and PyNX's kind; wrong shape and missing object are named") {
@@ -112,7 +115,8 @@ TEST_SUITE("hand over") {
     REQUIRE(run("simulate -q -o " + file("large.cxi") + " --size 24 --seed 3").code == 0);
     REQUIRE(run("iterate -q " + file("c.cxi") + " -o " + file("i.cxi") + " --starts 3").code == 0);
     const std::string quick = " --epochs 20 --width 2 --start-epochs 30 --threads 1 ";
-    const auto o = run("refine " + file("c.cxi") + " -o " + file("r.cxi") + quick + "--start " + file("i.cxi") + " --json " + file("r.json"));
+    const auto o = run("refine " + file("c.cxi") + " -o " + file("r.cxi") + quick + "--start " + file("i.cxi") + " --json " +
+                       file("r.json"));
     CHECK(o.code == 0);
     CHECK(contains(o.out, "the network came within"));
     CHECK(contains(o.err, "fitting the network to the given crystal"));
@@ -142,7 +146,9 @@ TEST_SUITE("hand over") {
       CHECK(outcome.code == 1);
       return outcome.err;
     };
-    hdf5::write_atomically(f / "none.cxi", [&](hid_t h) { io::write_volume(h, "/entry_1/image_1/data", Volume<float>({8, 8, 8}, 1)); });
+    hdf5::write_atomically(f / "none.cxi", [&](hid_t h) {
+      io::write_volume(h, "/entry_1/image_1/data", Volume<float>({8, 8, 8}, 1));
+    });
     for (const std::string command : {"refine", "iterate"}) {
       CHECK(contains(refused(command, file("large.cxi")), "a pattern of 24 x 24 x 24 voxels, this one has 16 x 16 x 16"));
       CHECK(contains(refused(command, file("none.cxi")), "there is no complex object at /entry_1/image_1/data"));
@@ -160,8 +166,9 @@ TEST_SUITE("hand over") {
     int code = -1, interrupted = 0;
     for (int attempt = 0; attempt < 200 && code != 0; ++attempt) {
       const std::string resume = std::filesystem::exists(f / "k.h5") ? " --resume" : "";
-      code = fringe::test::fringe(f, "refine " + file("c.cxi") + " -o " + file("part.cxi") + " --checkpoint " + file("k.h5") + resume + options,
-                                  fmt::format("timeout --preserve-status -s TERM {:.2f} ", 0.1 + 0.03 * attempt))
+      code = fringe::test::fringe(
+                 f, "refine " + file("c.cxi") + " -o " + file("part.cxi") + " --checkpoint " + file("k.h5") + resume + options,
+                 fmt::format("timeout --preserve-status -s TERM {:.2f} ", 0.1 + 0.03 * attempt))
                  .code;
       interrupted += code == 143;
     }

@@ -1,0 +1,143 @@
+// `fringe ensemble` and what is behind it: whole runs.
+#include "apps/phasing/ensemble.h"
+
+#include <filesystem>
+
+#include "apps/io/cxi.h"
+#include "tests/apps/files.h"
+
+using namespace fringe;
+using namespace fringe::test;
+
+namespace {
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+std::string file(const Folder& f, const char* name) { return "'" + (f / name) + "'"; }
+
+void simulate(const Folder& f) {
+  REQUIRE(fringe::test::fringe(f, "simulate -q -o " + file(f, "c.cxi") + " --size 16 --seed 3 --photons 1e5").code == 0);
+}
+
+/// Everything that two runs must have in common: not the seconds.
+void check_equal(const Reconstruction& a, const Reconstruction& b) {
+  CHECK(a.object.data == b.object.data);
+  for (const auto& [name, map] : a.maps) CHECK(map.data == b.maps.at(name).data);
+  for (const auto& [name, mode] : a.modes) CHECK(mode.data == b.modes.at(name).data);
+  for (const auto& [name, curve] : a.curves)
+    if (name != "start_seconds") CHECK(curve.value == b.curves.at(name).value);
+  for (const auto& [name, value] : a.metrics)
+    if (!contains(name, "seconds")) CHECK(value == b.metrics.at(name));
+}
+
+}  // namespace
+
+TEST_SUITE("ensemble") {
+  TEST_CASE("a start that fails is named and left out; starts under way when it stops are too; the rest is there again") {
+    const Folder f("ensemble_run");
+    simulate(f);
+    const auto pattern = io::read_pattern(f / "c.cxi");
+    std::atomic<int> stop{0};
+    std::atomic<Index> calls{0};
+    const RunStart run = [&](const StartJob& job) {
+      ++calls;
+      CHECK(contains(job.checkpoint, "starts/running-000"));
+      require(job.number != 1, "diverged");
+      if (job.number == 3 && calls < 10) stop = 2;
+      job.progress(0.5);
+      Reconstruction r;
+      r.object = pattern.truth;
+      r.calculated = pattern.intensity;
+      r.pattern = pattern;
+      r.metrics = {{"free_llk", 10.0 - static_cast<double>(job.number)},
+                   {"chi2", 1},
+                   {"best_seed", 100.0 + static_cast<double>(job.number)}};
+      return r;
+    };
+    EnsembleOptions o{.starts = 5, .threads = 1, .folder = f / "starts", .fingerprint = "x"};
+    double best = 0;
+    const auto progress = [&](const EnsembleProgress& p) { best = p.best; };
+    const auto part = run_starts(o, run, progress, stop);
+    CHECK(part.members.size() == 2);
+    CHECK(part.members[1].seed == 102);
+    CHECK(part.failures == std::vector<std::string>{"start 1: diverged"});
+    CHECK(best == 8);
+    stop = 0;
+    calls = 20;
+    std::ofstream(f / "starts/start-0003.cxi.1.partial") << "what a killed run leaves";
+    const auto rest = run_starts(o, run, progress, stop);
+    CHECK(calls == 23);  // the failed one, the one cut short, and the one never begun
+    CHECK(rest.members.size() == 4);
+    CHECK(rest.members[0].object.data == pattern.truth.data);
+    CHECK_FALSE(std::filesystem::exists(f / "starts/start-0003.cxi.1.partial"));
+    o.fingerprint = "y";
+    CHECK_THROWS_WITH_AS(run_starts(o, run, progress, stop), doctest::Contains("another pattern or with other options"), Error);
+  }
+
+  TEST_CASE("the command: table, keys, files, picture; more starts go on from those that are there; wrong usage") {
+    const Folder f("ensemble");
+    simulate(f);
+    const auto o = fringe::test::fringe(f, "ensemble " + file(f, "c.cxi") + " -o " + file(f, "e.cxi") +
+                                               " --starts 5 --recipe 60*RAAR+30*ER+5*ML --json " + file(f, "e.json"));
+    CHECK(o.code == 0);
+    for (const char* text : {"to the best", "true error", "first mode", "PRTF = 1/e", "FSC = 1/2", "5 of 5 starts"})
+      CHECK(contains(o.out, text));
+    CHECK(contains(o.err, "starts done 5/5"));
+    const auto json = contents(f / "e.json");
+    for (const std::string key :
+         {"chi2", "pearson", "llk", "free_llk", "true_error", "seconds", "device", "version", "command", "kept", "mode_weight",
+          "median_free_llk", "std_chi2", "prtf_resolution_voxels", "start_free_llk", "start_seed", "recipe"})
+      CHECK(contains(json, "\"" + key + "\": "));
+    const auto r = io::read_reconstruction(f / "e.cxi");
+    CHECK(r.maps.size() == 4);
+    CHECK(r.maps.at("phase_std").extent == Extent{8, 8, 8});
+    CHECK(r.modes.contains("mode_2"));
+    CHECK(r.curves.at("start_free_llk").epoch == std::vector<double>{1, 2, 3, 4, 5});
+    CHECK(io::read_reconstruction(f / "e.cxi.starts/start-0004.cxi").metrics.at("best_seed") == 5);
+
+    const auto more = fringe::test::fringe(
+        f, "ensemble " + file(f, "c.cxi") + " -o " + file(f, "e.cxi") + " --starts 7 --recipe 60*RAAR+30*ER+5*ML -q");
+    CHECK(more.code == 0);
+    CHECK(more.out.empty());
+    CHECK(io::read_reconstruction(f / "e.cxi").curves.at("start_chi2").value.size() == 7);
+    const auto other =
+        fringe::test::fringe(f, "ensemble " + file(f, "c.cxi") + " -o " + file(f, "e.cxi") + " --starts 7 --recipe 50*ER -q");
+    CHECK(other.code == 1);
+    CHECK(contains(other.err, "with other options"));
+    const auto show = fringe::test::fringe(f, "show " + file(f, "e.cxi") + " -o " + file(f, "e.png"));
+    if (!contains(show.err, "has no Cairo")) {
+      CHECK(show.code == 0);
+      CHECK(contents(f / "e.png").substr(1, 3) == "PNG");
+    }
+    for (const std::string usage : {"--starts 0", "--method hio", "--reject -1", "--recipe HIQ", "--modes 0"}) {
+      CAPTURE(usage);
+      CHECK(fringe::test::fringe(f, "ensemble a.cxi -o b.cxi " + usage).code == 2);
+    }
+  }
+
+  TEST_CASE("killed at any moment, or stopped by SIGTERM, either method ends as if it had not been, bit for bit") {
+    for (const std::string method : {"iterate --recipe '4*(100*RAAR+50*ER)+10*ML'", "refine --epochs 150 --width 2"}) {
+      CAPTURE(method);
+      // Projections give the same for any number of threads, the network for the same one.
+      const std::string other_threads = method[0] == 'i' ? "1" : "2";
+      const Folder f("ensemble_kill");
+      simulate(f);
+      const std::string options = " --starts 4 -q --method " + method + " --threads ";
+      REQUIRE(fringe::test::fringe(f, "ensemble " + file(f, "c.cxi") + " -o " + file(f, "whole.cxi") + options + other_threads)
+                  .code == 0);
+      int code = -1, killed = 0;
+      for (int attempt = 0; attempt < 200 && code != 0; ++attempt) {
+        const bool kill = attempt % 2 == 0;
+        const double seconds = 0.2 + 0.05 * (attempt % 4) + 0.02 * attempt;  // ends even on a slow machine
+        code = fringe::test::fringe(f, "ensemble " + file(f, "c.cxi") + " -o " + file(f, "part.cxi") + options + "2",
+                                    fmt::format("timeout --preserve-status -s {} {:.2f} ", kill ? "KILL" : "TERM", seconds))
+                   .code;
+        const bool known = code == 143 || code == 137 || code == 0;
+        CHECK(known);
+        killed += code != 0;
+      }
+      REQUIRE(code == 0);
+      CHECK(killed >= 1);
+      check_equal(io::read_reconstruction(f / "part.cxi"), io::read_reconstruction(f / "whole.cxi"));
+    }
+  }
+}
