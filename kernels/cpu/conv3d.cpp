@@ -1,4 +1,4 @@
-// Strategy: kernels/cpu/convolution.cpp, with nothing before and nothing after.
+// Strategy: kernels/cpu/convolution.h, with nothing before and nothing after.
 #include "kernels/conv3d.h"
 
 #include "kernels/cpu/convolution.h"

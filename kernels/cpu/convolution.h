@@ -1,5 +1,29 @@
 // The CPU's convolution engine, behind conv3d, fused_conv3d and fused_separable_conv3d: what is convolved with what, how it is
-// read, and what is done to the result while it is in cache.
+// read, and what is done to the result while it is in cache. Direct, register blocked, over channels-last rows.
+//
+// Strategy. A row is one line of voxels along W with all its channels, so that for a fixed (kd, kh) the taps kw and the
+// input channels together are one contiguous run of Kw*Ci floats beginning at voxel w of the zero-padded row:
+//
+//   y[w, co] += sum_{k < Kw*Ci} row[w*Ci + k] * weights[kd][kh][k][co]
+//
+// - a small matrix product. Rows outside the volume are left out of the sum, not multiplied by zero. Work is split into planes
+// (n, tile of H, d), dealt to threads in contiguous runs.
+//
+// | kernels/cpu/                   | idea                                                                         | compiled |
+// |--------------------------------|------------------------------------------------------------------------------|----------|
+// | convolution_shape.h            | extents, the split into planes, scratch memory                               | once     |
+// | convolution_rows               | input rows in a ring that stays in the L2 cache, prologues applied on the way | per set  |
+// | convolution_product            | the micro-kernels of the product above                                       | per set  |
+// | convolution_weight_product     | those of the weight gradient                                                 | per set  |
+// | convolution_epilogue           | LeakyReLU and sums over a finished plane while it is in cache                | per set  |
+// | convolution_planes.h           | the loop over planes                                                         | once     |
+// | convolution_forward.cpp        | the convolution and its data gradient                                        | once     |
+// | convolution_pairs.cpp          | the same for 8 output channels on vectors of 16                              | once     |
+// | convolution_weights.cpp        | the weight gradient                                                          | once     |
+// | convolution_upsampled.cpp      | all three for inputs read upsampled                                          | once     |
+//
+// "per set": once per instruction set, by Highway. These files hold loops over one row or block and are reached through
+// function pointers, one call for at least some hundred products; what only decides which rows meet is compiled once.
 #pragma once
 #include "kernels/fused_conv3d.h"
 

@@ -1,4 +1,4 @@
-// Strategy: kernels/cpu/convolution.cpp. Kernels of another size than 3x3x3 over an upsampled array are rare: they get the array
+// Strategy: kernels/cpu/convolution.h. Kernels of another size than 3x3x3 over an upsampled array are rare: they get the array
 // written out.
 #include "kernels/fused_conv3d.h"
 

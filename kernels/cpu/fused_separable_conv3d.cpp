@@ -1,4 +1,4 @@
-// Strategy: three convolutions by kernels/cpu/convolution.cpp, the normalisation in the prologue of the first, LeakyReLU and
+// Strategy: three convolutions by kernels/cpu/convolution.h, the normalisation in the prologue of the first, LeakyReLU and
 // statistics in the epilogue of the last, the gradient's sums in the epilogue of the last data gradient.
 #include "kernels/fused_separable_conv3d.h"
 

@@ -1,0 +1,192 @@
+// 3x3x3 kernels over an array read upsampled. An output voxel of each of the 8 parities sees 2x2x2 different inputs, so that 8
+// sets of 8 summed weights replace 27 taps; the data gradient is a 4x4x4 kernel of stride 2 on the small array; the weight
+// gradient is taken by its 64 taps and summed to 27 at the end. 8/27 of the flops, and the large array is never written.
+#include "kernels/cpu/convolution_epilogue.h"
+#include "kernels/cpu/convolution_product.h"
+#include "kernels/cpu/convolution_weight_product.h"
+
+namespace fringe::cpu {
+namespace {
+
+/// Along one axis, the weights that meet inputs i-1 + parity + m (m = 0, 1) of output 2i + parity: bit masks of taps 0, 1, 2.
+constexpr int parity_taps[2][2] = {{0b001, 0b110}, {0b011, 0b100}};
+/// The weights by which input i meets outputs 2i-1 + m, m = 0 .. 3.
+constexpr int stride_taps[4] = {0b100, 0b110, 0b011, 0b001};
+
+/// The sum of w over the taps in the three masks, for input channel c and output channel o.
+float summed_weight(const float* w, Index ci, Index co, int md, int mh, int mw, Index c, Index o) {
+  float sum = 0;
+  for (int i = 0; i < 3; ++i)
+    for (int j = 0; j < 3; ++j)
+      for (int k = 0; k < 3; ++k)
+        if ((md >> i & 1) && (mh >> j & 1) && (mw >> k & 1)) sum += w[(((i * 3 + j) * 3 + k) * ci + c) * co + o];
+  return sum;
+}
+
+/// The ring of the large array's rows that a tile of the small one needs.
+Index large_ring(const RowSource& g, const ConvShape& s, Index tiles) {
+  return InputRows::scratch(g, 4, std::min(2 * s.h, 2 * ((s.h + tiles - 1) / tiles) + 2), 2 * s.w, 1);
+}
+InputRows large_rows(const Loader& loader, const ConvShape& s, const PlaneRun& run, float* ring) {
+  return {loader, run.n, 2 * s.d, 2 * s.h, 2 * s.w, 4, 1, 2 * run.h0 - 1, 2 * run.h1 + 1, ring};
+}
+
+}  // namespace
+
+void convolve_upsampled(Stream& stream, const RowSource& x, ConstView<float> w, const float* bias, View<float> y,
+                        const Epilogue& e) {
+  const auto s = conv_shape(x.shape, w.shape, x.shape.c, y.shape.c);  // extents of the small array
+  const auto [block, product] = blocked_product(s.co, s.ci);
+  const Index blocks = (s.co + block - 1) / block, set = 8 * s.ci * block;  // weights of one parity and block
+  const Index weight_floats = 8 * blocks * set, tiles = tile_count(s), pieces = s.n * tiles * s.d, ring = ring_floats(x, s);
+  Pieces memory(stream.scratch<float>(weight_floats + round_up(blocks * block, 16) + round_up(Loader::floats(x), 16) +
+                                      round_up(EpilogueSums::floats(e, s.co, pieces), 16) + stream.threads() * ring));
+  float *packed = memory.take(weight_floats), *packed_bias = memory.take(blocks * block);
+  const Loader loader(x, memory.take(Loader::floats(x)));
+  EpilogueSums sums(e, s.co, pieces, memory.take(EpilogueSums::floats(e, s.co, pieces)));
+  float* rings = memory.take(stream.threads() * ring);
+  parallel_tasks(stream, 8 * blocks * 8, [&, block = block](Index task) {
+    const Index parity = task / 8 / blocks, b = task / 8 % blocks, tap = task % 8;
+    const int md = parity_taps[parity / 4][tap / 4], mh = parity_taps[parity / 2 % 2][tap / 2 % 2],
+              mw = parity_taps[parity % 2][tap % 2];
+    float* to = packed + (parity * blocks + b) * set + tap * s.ci * block;
+    for (Index c = 0; c < s.ci; ++c)
+      for (Index o = 0; o < block; ++o)
+        to[c * block + o] = b * block + o < s.co ? summed_weight(w.data, s.ci, s.co, md, mh, mw, c, b * block + o) : 0.0F;
+  });
+  std::fill(packed_bias, packed_bias + blocks * block, 0.0F);
+  std::copy(bias, bias + s.co, packed_bias);
+  for_each_plane_run(stream, s, [&, block = block, product = product](Index thread, const PlaneRun& run) {
+    InputRows rows = input_rows(loader, s, run, rings + thread * ring);
+    for (Index plane = run.d0; plane < run.d1; ++plane) {
+      rows.need(plane - 1, plane + 2);
+      for (Index pd = 0; pd < 2; ++pd) {
+        const Index row_floats = 2 * s.w * s.co, at = ((run.n * s.d * 2 + 2 * plane + pd) * 2 * s.h + 2 * run.h0) * row_floats;
+        for (Index b = 0; b < blocks; ++b)
+          for (Index h = run.h0; h < run.h1; ++h)
+            for (Index ph = 0; ph < 2; ++ph)
+              for (Index pw = 0; pw < 2; ++pw) {
+                RowTap taps[4];
+                int count = 0;
+                for (Index t = 0; t < 4; ++t)
+                  if (const float* row = rows.row(plane - 1 + pd + t / 2, h - 1 + ph + t % 2))
+                    taps[count++] = {row + pw * s.ci, t};
+                float* out = y.data + at + (2 * (h - run.h0) + ph) * row_floats + pw * s.co + b * block;
+                product({s.w, s.ci, 2 * s.ci, out, 2 * s.co, std::min(block, s.co - b * block)}, taps, count,
+                        packed + ((pd * 4 + ph * 2 + pw) * blocks + b) * set, packed_bias + b * block);
+              }
+        sums.rows((run.n * tiles + run.tile) * s.d + plane, y.data + at, at, 2 * (run.h1 - run.h0) * row_floats);
+      }
+    }
+  });
+  sums.finish();
+}
+
+void convolve_upsampled_data(Stream& stream, const RowSource& dy, ConstView<float> w, View<float> dx, const Epilogue& e) {
+  const auto s = conv_shape(dx.shape, w.shape, dy.shape.c, dx.shape.c);  // extents of the small array; w is (3,3,3,co,ci)
+  const auto [block, product] = blocked_product(s.co, 2 * s.ci);
+  const Index blocks = (s.co + block - 1) / block, set = 64 * s.ci * block, weight_floats = blocks * set;
+  ConvShape split = s;
+  split.w *= 8;  // the rows that a small row needs
+  const Index tiles = tile_count(split), pieces = s.n * tiles * s.d, ring = large_ring(dy, s, tiles);
+  Pieces memory(stream.scratch<float>(weight_floats + round_up(blocks * block, 16) + round_up(Loader::floats(dy), 16) +
+                                      round_up(EpilogueSums::floats(e, s.co, pieces), 16) + stream.threads() * ring));
+  float *packed = memory.take(weight_floats), *no_bias = memory.take(blocks * block);
+  const Loader loader(dy, memory.take(Loader::floats(dy)));
+  EpilogueSums sums(e, s.co, pieces, memory.take(EpilogueSums::floats(e, s.co, pieces)));
+  float* rings = memory.take(stream.threads() * ring);
+  parallel_tasks(stream, blocks * 64, [&, block = block](Index task) {
+    const Index b = task / 64, tap = task % 64;
+    const int md = stride_taps[tap / 16], mh = stride_taps[tap / 4 % 4], mw = stride_taps[tap % 4];
+    float* to = packed + b * set + tap * s.ci * block;
+    for (Index c = 0; c < s.ci; ++c)
+      for (Index o = 0; o < block; ++o)
+        to[c * block + o] = b * block + o < s.co ? summed_weight(w.data, s.co, s.ci, md, mh, mw, b * block + o, c) : 0.0F;
+  });
+  std::fill(no_bias, no_bias + blocks * block, 0.0F);
+  for_each_plane_run(stream, split, [&, block = block, product = product](Index thread, const PlaneRun& run) {
+    InputRows rows = large_rows(loader, s, run, rings + thread * ring);
+    for (Index plane = run.d0; plane < run.d1; ++plane) {
+      rows.need(2 * plane - 1, 2 * plane + 3);
+      const Index at = ((run.n * s.d + plane) * s.h + run.h0) * s.w * s.co;
+      for (Index b = 0; b < blocks; ++b)
+        for (Index h = run.h0; h < run.h1; ++h) {
+          RowTap taps[16];
+          int count = 0;
+          for (Index t = 0; t < 16; ++t)
+            if (const float* row = rows.row(2 * plane - 1 + t / 4, 2 * h - 1 + t % 4)) taps[count++] = {row, t};
+          product({s.w, 2 * s.ci, 4 * s.ci, dx.data + at + (h - run.h0) * s.w * s.co + b * block, s.co,
+                   std::min(block, s.co - b * block)},
+                  taps, count, packed + b * set, no_bias);
+        }
+      sums.rows((run.n * tiles + run.tile) * s.d + plane, dx.data + at, at, (run.h1 - run.h0) * s.w * s.co);
+    }
+  });
+  sums.finish();
+}
+
+void convolve_upsampled_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db) {
+  const auto s = conv_shape(x.shape, dw.shape, x.shape.c, dy.shape.c);  // extents of the small array
+  const auto product = blocked_weight_product(s.co);
+  constexpr Index max_rows = 64;
+  const Index tap_floats = s.ci * s.co, sum_floats = round_up(64 * tap_floats + s.co, 16);
+  ConvShape split = s;
+  split.w *= 8, split.ci = s.co;
+  const Index tiles = tile_count(split), ring = large_ring(dy, s, tiles), x_ring = InputRows::scratch(x, 1, s.h, s.w, 0);
+  Pieces memory(stream.scratch<float>(round_up(Loader::floats(x), 16) + round_up(Loader::floats(dy), 16) +
+                                      stream.threads() * (sum_floats + ring + x_ring)));
+  const Loader x_loader(x, memory.take(Loader::floats(x))), dy_loader(dy, memory.take(Loader::floats(dy)));
+  float* sums = memory.take(stream.threads() * sum_floats);
+  float* rings = memory.take(stream.threads() * ring);
+  float* x_rings = memory.take(stream.threads() * x_ring);
+  std::fill(sums, sums + stream.threads() * sum_floats, 0.0F);
+  for_each_plane_run(stream, split, [&](Index thread, const PlaneRun& run) {
+    float* mine = sums + thread * sum_floats;
+    InputRows rows = large_rows(dy_loader, s, run, rings + thread * ring);
+    InputRows inputs(x_loader, run.n, s.d, s.h, s.w, 1, 0, run.h0, run.h1, x_rings + thread * x_ring);
+    for (Index plane = run.d0; plane < run.d1; ++plane) {
+      rows.need(2 * plane - 1, 2 * plane + 3);
+      inputs.need(plane, plane + 1);
+      if (db)
+        for (Index p = 2 * plane; p < 2 * plane + 2; ++p)
+          for (Index h = 2 * run.h0; h < 2 * run.h1; ++h)
+            product.sums(rows.row(p, h) + s.co, 2 * s.w, s.co, mine + 64 * tap_floats);
+      for (Index h0 = run.h0; h0 < run.h1; h0 += max_rows)
+        for (Index t = 0; t < 16; ++t) {
+          const float *in[max_rows], *out[max_rows], *out_block[max_rows];
+          int count = 0;
+          for (Index h = h0; h < std::min(run.h1, h0 + max_rows); ++h)
+            if (const float* row = rows.row(2 * plane - 1 + t / 4, 2 * h - 1 + t % 4)) {
+              in[count] = inputs.row(plane, h);
+              out[count++] = row;
+            }
+          const WeightRows part{in, out_block, count, s.w, s.ci, 2 * s.co};
+          for (Index m = 0; m < 4; ++m)
+            for (Index o = 0; o < s.co; o += product.block) {
+              for (int r = 0; r < count; ++r) out_block[r] = out[r] + m * s.co + o;
+              product.product(part, s.ci, s.co, std::min(product.block, s.co - o), mine + (t * 4 + m) * tap_floats + o);
+            }
+        }
+    }
+  });
+  // Over the threads in their order, then from the 64 sums to the 27 taps.
+  parallel_tasks(stream, 27, [&](Index tap) {
+    float* to = dw.data + tap * tap_floats;
+    std::fill(to, to + tap_floats, 0.0F);
+    for (Index m = 0; m < 64; ++m) {
+      if (!(stride_taps[m / 16] >> (tap / 9) & 1) || !(stride_taps[m / 4 % 4] >> (tap / 3 % 3) & 1) ||
+          !(stride_taps[m % 4] >> (tap % 3) & 1))
+        continue;
+      for (int t = 0; t < stream.threads(); ++t) {
+        const float* from = sums + t * sum_floats + m * tap_floats;
+        for (Index i = 0; i < tap_floats; ++i) to[i] += from[i];
+      }
+    }
+  });
+  for (Index o = 0; db && o < s.co; ++o) {
+    db[o] = 0;
+    for (int t = 0; t < stream.threads(); ++t) db[o] += sums[t * sum_floats + 64 * tap_floats + o];
+  }
+}
+
+}  // namespace fringe::cpu

@@ -1,0 +1,89 @@
+// The weight gradient: each thread sums its planes privately, then the sums are added in the order of the threads.
+#include "kernels/cpu/convolution_weight_product.h"
+
+namespace fringe::cpu {
+namespace {
+
+/// What all weight gradients share: private sums of every thread, input rows, the gradient's rows, the loop over planes.
+/// plane(rows, dy of rows h0 .. h1 of the plane, d, h0, h1, this thread's sums).
+template <class Plane>
+void sum_planes(Stream& stream, const ConvShape& s, const RowSource& x, const RowSource& dy, ChannelSums* sum_channels,
+                float* dw, float* db, const Plane& plane) {
+  const Index weight_floats = s.taps() * s.co, sum_floats = round_up(weight_floats + s.co, 16);
+  const Index ring = ring_floats(x, s), rows_of_tile = std::min(s.h, (s.h + tile_count(s) - 1) / tile_count(s));
+  const Index dy_floats = dy.plain() ? 0 : round_up(rows_of_tile * s.w * s.co, 16);
+  Pieces memory(stream.scratch<float>(round_up(Loader::floats(x), 16) + round_up(Loader::floats(dy), 16) +
+                                      stream.threads() * (sum_floats + ring + dy_floats)));
+  const Loader x_loader(x, memory.take(Loader::floats(x))), dy_loader(dy, memory.take(Loader::floats(dy)));
+  float* sums = memory.take(stream.threads() * sum_floats);
+  float* rings = memory.take(stream.threads() * ring);
+  float* gradients = memory.take(stream.threads() * dy_floats);
+  std::fill(sums, sums + stream.threads() * sum_floats, 0.0F);
+  for_each_plane_run(stream, s, [&](Index thread, const PlaneRun& run) {
+    float* my_sums = sums + thread * sum_floats;
+    InputRows rows = input_rows(x_loader, s, run, rings + thread * ring);
+    for (Index p = run.d0; p < run.d1; ++p) {
+      rows.need(p - s.kd / 2, p + s.kd / 2 + 1);
+      const float* g = dy.x + ((run.n * s.d + p) * s.h + run.h0) * s.w * s.co;
+      if (!dy.plain()) {
+        float* mine = gradients + thread * dy_floats;
+        for (Index h = run.h0; h < run.h1; ++h) load_row(dy_loader, run.n, p, h, mine + (h - run.h0) * s.w * s.co);
+        g = mine;
+      }
+      if (db) sum_channels(g, (run.h1 - run.h0) * s.w, s.co, my_sums + weight_floats);
+      plane(rows, g, p, run.h0, run.h1, my_sums);
+    }
+  });
+  parallel_ranges(stream, weight_floats + s.co, 1 << 10, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      float sum = sums[i];
+      for (int t = 1; t < stream.threads(); ++t) sum += sums[t * sum_floats + i];
+      if (i < weight_floats)
+        dw[i] = sum;
+      else if (db)
+        db[i - weight_floats] = sum;
+    }
+  });
+}
+
+}  // namespace
+
+void convolve_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db) {
+  const auto s = conv_shape(x.shape, dw.shape, x.shape.c, dy.shape.c);
+  const auto product = blocked_weight_product(s.co);
+  if (s.ci == 1 && s.kd == 3 && s.kh == 3 && s.kw == 3 && s.w <= first_layer_width)
+    if (auto* first_layer = first_layer_product(s.co))
+      return sum_planes(stream, s, x, dy, product.sums, dw.data, db,
+                        [&](const InputRows& rows, const float* g, Index plane, Index h0, Index h1, float* sums) {
+                          first_layer(s, rows, plane, h0, h1, g, sums);
+                        });
+  const auto all_taps = [&](const InputRows& rows, const float* g, Index plane, Index h_begin, Index h_end, float* sums) {
+    constexpr Index max_rows = 64;  // rows of a plane gathered before their taps are run over
+    for (Index h0 = h_begin; h0 < h_end; h0 += max_rows) {
+      const Index h1 = std::min(h_end, h0 + max_rows);
+      for (Index i = 0; i < s.kd; ++i)
+        for (Index j = 0; j < s.kh; ++j) {
+          const float *in[max_rows], *out[max_rows];
+          int count = 0;
+          for (Index h = h0; h < h1; ++h)
+            if (const float* row = rows.row(plane + i - s.kd / 2, h + j - s.kh / 2)) {
+              in[count] = row;
+              out[count++] = g + (h - h_begin) * s.w * s.co;
+            }
+          const WeightRows part{in, out, count, s.w, s.ci, s.co};
+          float* tap_sums = sums + (i * s.kh + j) * s.run() * s.co;
+          if (s.co == 1) {
+            single_weight_product(part, s.run(), tap_sums);
+            continue;
+          }
+          for (Index o = 0; o < s.co; o += product.block) {
+            product.product(part, s.run(), s.co, std::min(product.block, s.co - o), tap_sums + o);
+            for (int r = 0; r < count; ++r) out[r] += product.block;
+          }
+        }
+    }
+  };
+  sum_planes(stream, s, x, dy, product.sums, dw.data, db, all_taps);
+}
+
+}  // namespace fringe::cpu
