@@ -103,6 +103,10 @@ Variable<T> uniform_density(const Variable<T>& amplitude);
 /// log(x + offset)
 template <class T>
 Variable<T> log(const Variable<T>& x, T offset = T(0));
+/// a (1,1,1,1,K): one weight for each of the x, which may be another at each replay of a recorded step (engine/replay.h).
+template <class T>
+Variable<T> weighted_sum(const Tensor<T>& a, const std::vector<Variable<T>>& x);
+/// The same with constants.
 template <class T>
 Variable<T> weighted_sum(const std::vector<T>& a, const std::vector<Variable<T>>& x);
 

@@ -6,6 +6,8 @@ template <class T>
 Variable<T> pearson_loss(const Variable<T>& p, const Tensor<T>& target, const Tensor<T>& weights,
                          const PearsonLossParams& params) {
   auto& tape = p.tape();
+  tape.require_here("the target of pearson_loss", target);
+  tape.require_here("the weights of pearson_loss", weights);
   const Index samples = p.shape().n;
   const Tensor<T> stats = tape.tensor({samples, 1, 1, 1, 4}), loss = tape.tensor(sample_vector(samples));
   tape.launch(&KernelTable<T>::pearson_loss_forward, "pearson_loss_forward", params, p.value().read(), target.read(),

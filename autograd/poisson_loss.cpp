@@ -6,6 +6,8 @@ template <class T>
 Variable<T> poisson_loss(const Variable<T>& p, const Tensor<T>& target, const Tensor<T>& weights,
                          const PoissonLossParams& params) {
   auto& tape = p.tape();
+  tape.require_here("the target of poisson_loss", target);
+  tape.require_here("the weights of poisson_loss", weights);
   const Index samples = p.shape().n;
   const Tensor<T> stats = tape.tensor({samples, 1, 1, 1, 2}), loss = tape.tensor(sample_vector(samples));
   tape.launch(&KernelTable<T>::poisson_loss_forward, "poisson_loss_forward", params, p.value().read(), target.read(),

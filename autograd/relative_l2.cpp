@@ -6,6 +6,8 @@ template <class T>
 Variable<T> relative_l2(const Variable<T>& p, const Tensor<T>& target, const Tensor<T>& weights,
                         const RelativeL2Params& params) {
   auto& tape = p.tape();
+  tape.require_here("the target of relative_l2", target);
+  tape.require_here("the weights of relative_l2", weights);
   const Index samples = p.shape().n;
   const Tensor<T> stats = tape.tensor({samples, 1, 1, 1, 2}), loss = tape.tensor(sample_vector(samples));
   tape.launch(&KernelTable<T>::relative_l2_forward, "relative_l2_forward", params, p.value().read(), target.read(),

@@ -6,6 +6,7 @@ namespace fringe {
 
 template <class T>
 Variable<T> Tape<T>::constant(Tensor<T> value) {
+  require_here("constant", value);
   Node& node = nodes_.emplace_back();
   node.value = std::move(value);
   node.leaf = true;
@@ -14,6 +15,7 @@ Variable<T> Tape<T>::constant(Tensor<T> value) {
 
 template <class T>
 Variable<T> Tape<T>::parameter(Parameter<T>& parameter) {
+  require_here(parameter.name.c_str(), parameter.value);
   Node& node = nodes_.emplace_back();
   node.value = parameter.value;
   node.grad = parameter.grad;
@@ -53,7 +55,13 @@ void Tape<T>::accumulate(const Variable<T>& v, Tensor<T> dv) {
   Node& node = nodes_[v.index_];
   if (!node.needs_grad) return;
   if (node.has_grad || node.leaf) {
-    accumulate(v, [&](View<T> place) { std::copy(dv.data(), dv.data() + dv.size(), place.data); });
+    if (node.has_grad) {
+      launch(&KernelTable<T>::add, "add", node.grad.read(), dv.read(), node.grad.view());
+      return;
+    }
+    if (!node.grad) node.grad = Tensor<T>(context_, node.value.shape());
+    node.grad.copy_from(dv);
+    node.has_grad = true;
     return;
   }
   node.grad = std::move(dv);

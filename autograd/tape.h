@@ -47,6 +47,11 @@ class Tape {
   Context<T>& context() { return context_; }
   bool recording() const { return recording_; }
   Tensor<T> tensor(Shape shape) { return {context_, shape}; }
+  /// Throws Error unless the context's kernels can use the tensor: it could lie in the memory of another device.
+  void require_here(const char* name, const Tensor<T>& tensor) const {
+    require(tensor.lies_on(context_.device()), "tape: {} of shape {} does not lie on device '{}'; to_device() makes a copy there", name,
+            tensor.shape().str(), context_.device().name);
+  }
 
   /// A value without gradient.
   Variable<T> constant(Tensor<T> value);

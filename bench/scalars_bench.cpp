@@ -13,16 +13,15 @@ void bench_scalars(Bench& bench) {
                 return [=, &k, &s] { k.log_backward(s, 1e-3F, x, dy, dx); };
               }});
   bench.time({"weighted_sum_forward", shape, moved(shape, 3, 3), [](const auto& k, Stream& s, Operands& o, const Shape& n) {
-                const auto a = o.random(n), b = o.random(n), y = o.result(n);
+                const auto weights = o.random(channel_vector(2)), a = o.random(n), b = o.random(n), y = o.result(n);
                 return [=, &k, &s] {
-                  const std::vector<float> weights{0.5F, 2};
                   const std::vector<ConstView<float>> terms{a, b};
                   k.weighted_sum_forward(s, weights, terms, y);
                 };
               }});
   bench.time({"weighted_sum_backward", shape, moved(shape, 2, 1), [](const auto& k, Stream& s, Operands& o, const Shape& n) {
-                const auto dy = o.random(n), dx = o.result(n);
-                return [=, &k, &s] { k.weighted_sum_backward(s, 0.5F, dy, dx); };
+                const auto weights = o.random(channel_vector(2)), dy = o.random(n), dx = o.result(n);
+                return [=, &k, &s] { k.weighted_sum_backward(s, weights, 1, dy, dx); };
               }});
 }
 

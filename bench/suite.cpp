@@ -7,6 +7,7 @@ void run_all(Bench& bench, const std::vector<NetworkCase>& networks) {
   bench_add(bench);
   bench_batch_norm(bench);
   bench_batch_norm_fold(bench);
+  bench_choose_smaller(bench);
   bench_conv3d(bench);
   bench_fft3d(bench);
   bench_fused_conv3d(bench);

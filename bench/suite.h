@@ -8,6 +8,7 @@ void bench_adam(Bench& bench);
 void bench_add(Bench& bench);
 void bench_batch_norm(Bench& bench);
 void bench_batch_norm_fold(Bench& bench);
+void bench_choose_smaller(Bench& bench);
 void bench_conv3d(Bench& bench);
 void bench_fft3d(Bench& bench);
 void bench_fused_conv3d(Bench& bench);

@@ -5,13 +5,19 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/device.h"
+
 namespace fringe {
 
-/// Hands out 64-byte aligned buffers. A returned buffer goes to the free list of its exact size; the same sequence of
-/// requests and returns gives the same addresses again. Not thread safe: one pool belongs to one Context.
+/// Hands out 64-byte aligned buffers of one device's memory. A returned buffer goes to the free list of its exact size; the
+/// same sequence of requests and returns gives the same addresses again. Not thread safe: one pool belongs to one Context.
+///
+/// On a device a buffer may be returned while work that uses it still waits in the queue: everything that uses the pool's
+/// buffers goes through that one queue, so the next user comes later (the pool is stream-ordered).
 class BufferPool {
  public:
-  BufferPool() = default;
+  explicit BufferPool(const Device& device = host_device(), std::shared_ptr<void> queue = {})
+      : device_(&device), queue_(std::move(queue)) {}
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
   ~BufferPool();
@@ -19,12 +25,21 @@ class BufferPool {
   std::byte* take(std::size_t bytes);
   void give_back(std::byte* buffer, std::size_t bytes) noexcept;
 
-  std::size_t allocations() const { return allocations_; }          ///< times the system was asked for memory
+  const Device& device() const { return *device_; }
+  void* queue() const { return queue_.get(); }
+  const std::shared_ptr<void>& shared_queue() const { return queue_; }
+  /// A pool in host memory, for what comes back from the device.
+  const std::shared_ptr<BufferPool>& host();
+
+  std::size_t allocations() const { return allocations_; }          ///< times the device was asked for memory
   std::size_t bytes_allocated() const { return bytes_allocated_; }  ///< all memory held, in use or free
   std::size_t bytes_in_use() const { return bytes_in_use_; }
   std::size_t peak_bytes() const { return peak_bytes_; }  ///< largest bytes_in_use so far
 
  private:
+  const Device* device_;
+  std::shared_ptr<void> queue_;  ///< lives as long as the buffers
+  std::shared_ptr<BufferPool> host_;
   std::map<std::size_t, std::vector<std::byte*>> free_;
   std::size_t allocations_ = 0, bytes_allocated_ = 0, bytes_in_use_ = 0, peak_bytes_ = 0;
 };

@@ -18,7 +18,8 @@ class Checkpoint {
   void put(const std::string& name, const Tensor<T>& tensor) {
     auto& a = arrays_[name];
     a.shape = tensor.shape();
-    a.values.assign(tensor.data(), tensor.data() + tensor.size());
+    const Tensor<T> values = tensor.to_host();
+    a.values.assign(values.data(), values.data() + values.size());
   }
   /// Fills `tensor`. Throws Error when the array is missing or of another shape.
   template <class T>
@@ -26,7 +27,9 @@ class Checkpoint {
     const Array& a = array(name);
     require(a.shape == tensor.shape(), "checkpoint{}: {} has shape {}, the network expects {}", where(), name,
             a.shape.str(), tensor.shape().str());
-    for (Index i = 0; i < tensor.size(); ++i) tensor[i] = static_cast<T>(a.values[static_cast<std::size_t>(i)]);
+    std::vector<T> values;
+    for (const double v : a.values) values.push_back(static_cast<T>(v));
+    tensor.from_host(values);
   }
   void put(const std::string& name, const std::vector<double>& values);
   std::vector<double> values(const std::string& name) const;  ///< of a vector that was put; throws Error when missing

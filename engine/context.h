@@ -1,11 +1,12 @@
-// Where a network lives and runs: a backend's kernels, its stream, and the pool its tensors come from.
+// Where a network lives and runs: a backend's kernels, the device they work on, its stream, and the pool its tensors come from.
 #pragma once
 #include <memory>
+#include <type_traits>
 
+#include "engine/backend.h"
 #include "engine/buffer_pool.h"
 #include "engine/profile.h"
 #include "kernels/stream.h"
-#include "kernels/table.h"
 
 namespace fringe {
 
@@ -14,10 +15,28 @@ template <class T>
 struct Context {
   const KernelTable<T>& kernels;
   Stream stream;
-  std::shared_ptr<BufferPool> pool = std::make_shared<BufferPool>();
+  std::shared_ptr<BufferPool> pool;
   Profile* profile = nullptr;  ///< counts kernels while set
 
-  explicit Context(const KernelTable<T>& table, int threads = 1) : kernels(table), stream(threads) {}
+  explicit Context(const KernelTable<T>& table, int threads = 1, const Device& device = host_device())
+      : kernels(table), stream(threads, device), pool(std::make_shared<BufferPool>(device, stream.shared_queue())) {}
+  explicit Context(const Backend& backend, int threads = 1)
+    requires std::is_same_v<T, float>
+      : Context(*backend.kernels, threads, *backend.device) {}
+
+  const Device& device() const { return stream.device(); }
+
+  /// For what the host program prepares or examines element by element: this context where its memory is the host's, else
+  /// one of the CPU with as many threads.
+  Context& host() {
+    if (device().host_memory) return *this;
+    if constexpr (std::is_same_v<T, float>) {
+      if (!host_) host_ = std::make_unique<Context>(cpu::table(), stream.threads());
+      return *host_;
+    } else {
+      fail("context: no backend computes in double on device '{}'", device().name);
+    }
+  }
 
   /// Runs the kernel in `slot` on the stream: launch(&KernelTable<T>::add, "add", a, b, y).
   template <class F, class... Args>
@@ -29,11 +48,12 @@ struct Context {
     }
     const auto start = Profile::Clock::now();
     f(stream, std::forward<Args>(args)...);
+    if (!device().host_memory) stream.wait();  // the kernel itself, not its launch
     profile->add(name, std::chrono::duration<double>(Profile::Clock::now() - start).count());
   }
-};
 
-/// The backend of this machine for float: the CPU kernels, or what FRINGE_BACKEND=reference|cpu asks for.
-const KernelTable<float>& default_table();
+ private:
+  std::unique_ptr<Context> host_;
+};
 
 }  // namespace fringe

@@ -4,26 +4,37 @@ namespace fringe {
 
 template <class T>
 Optimizer<T>::Optimizer(Context<T>& context, std::vector<Parameter<T>*> parameters)
-    : context_(context), parameters_(std::move(parameters)) {
+    : context_(context), parameters_(std::move(parameters)), factors_(context, channel_vector(2)), rate_(context, channel_vector(1)) {
   for (const auto* p : parameters_)
     for (auto* state : {&m_, &v_, &momentum_}) state->emplace_back(context_, p->value.shape()).fill(T(0));
 }
 
 template <class T>
 void Optimizer<T>::step(const StepPlan& plan) {
-  if (plan.method == Method::adam) {
+  prepare(plan);
+  apply(plan.method);
+}
+
+template <class T>
+void Optimizer<T>::prepare(const StepPlan& plan) {
+  if (plan.method == Method::adam)
+    factors_.put(adam::factors<T>({}, plan.rate, ++adam_steps_));
+  else
+    rate_.put({static_cast<T>(plan.rate)});
+}
+
+template <class T>
+void Optimizer<T>::apply(Method method) {
+  if (method == Method::adam) {
     std::vector<AdamSlot<T>> slots;
     for (std::size_t i = 0; i < parameters_.size(); ++i)
       slots.push_back({parameters_[i]->value.view(), parameters_[i]->grad.read(), m_[i].view(), v_[i].view()});
-    AdamParams params;
-    params.rate = plan.rate;
-    params.step = ++adam_steps_;
-    context_.launch(&KernelTable<T>::adam_step, "adam_step", params, slots);
+    context_.launch(&KernelTable<T>::adam_step, "adam_step", AdamParams{}, factors_.read(), slots);
   } else {
     std::vector<SgdSlot<T>> slots;
     for (std::size_t i = 0; i < parameters_.size(); ++i)
       slots.push_back({parameters_[i]->value.view(), parameters_[i]->grad.read(), momentum_[i].view()});
-    context_.launch(&KernelTable<T>::sgd_step, "sgd_step", SgdParams{.rate = plan.rate, .momentum = sgd_momentum}, slots);
+    context_.launch(&KernelTable<T>::sgd_step, "sgd_step", SgdParams{.momentum = sgd_momentum}, rate_.read(), slots);
   }
 }
 

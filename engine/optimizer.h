@@ -14,8 +14,11 @@ class Optimizer {
  public:
   Optimizer(Context<T>& context, std::vector<Parameter<T>*> parameters);
 
-  /// One step along the gradients that are in the parameters.
+  /// One step along the gradients that are in the parameters: prepare(), then apply().
   void step(const StepPlan& plan);
+  /// Sets what the next step has of its own: its rate, its number. Not part of a recorded step (replay.h), which apply() is.
+  void prepare(const StepPlan& plan);
+  void apply(Method method);
 
   double sgd_momentum = 0.9;
 
@@ -27,6 +30,7 @@ class Optimizer {
   Context<T>& context_;
   std::vector<Parameter<T>*> parameters_;
   std::vector<Tensor<T>> m_, v_, momentum_;
+  Tensor<T> factors_, rate_;  ///< of kernels/adam.h and kernels/sgd.h
   Index adam_steps_ = 0;
 };
 

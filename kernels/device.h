@@ -1,10 +1,19 @@
 // Where a backend's arrays live and where its work queues: plain functions, one set for each kind of memory.
 #pragma once
+#include <atomic>
 #include <cstddef>
 #include <string>
 #include <vector>
 
 namespace fringe {
+
+/// What a device was asked for since the program began, by whoever asked: tests and reports look at differences. A training
+/// step that is repeated should add nothing here.
+struct DeviceCounters {
+  std::atomic<std::size_t> allocations{0};  ///< times memory was asked for
+  std::atomic<std::size_t> waits{0};        ///< times the host program waited for the device: downloads, and wait()
+  std::atomic<std::size_t> replays{0};      ///< launches of captured graphs
+};
 
 /// The host is one Device, a CUDA device another. Work handed to a queue runs in the order it was handed over, and may
 /// still be running when the call returns; on the host there is no queue (it is null) and work is done on return.
@@ -24,11 +33,29 @@ struct Device {
   void (*download)(void* queue, void* to_host, const void* from, std::size_t bytes);  ///< waits: the data are there
   void (*copy)(void* queue, void* to, const void* from, std::size_t bytes);           ///< within the device
   void (*fill)(void* queue, float* to, float value, std::size_t count);
+
+  /// to[i] = values[i]: at most `few` numbers, which travel with the command, so that nobody waits for a copy.
+  void (*put)(void* queue, float* to, const float* values, std::size_t count);
+  /// to[i] = *from[i], from at most `few` places on the device.
+  void (*gather)(void* queue, float* to, const float* const* from, std::size_t count);
+  static constexpr std::size_t few = 16;
+
+  // Graphs: what is handed to the queue between begin_capture and end_capture is recorded instead of done, and replay() does
+  // all of it with one command, with the arguments it was recorded with. Nothing may be allocated or waited for meanwhile.
+  // On the host, which has no queue, these are null.
+  void (*begin_capture)(void* queue);
+  void* (*end_capture)(void* queue);  ///< the graph; throws Error when something could not be recorded
+  void (*replay)(void* queue, void* graph);
+  void (*destroy_graph)(void* graph) noexcept;
+
+  DeviceCounters& (*counters)();
 };
 
 const Device& host_device();
 
 namespace cuda {
+/// Whether this program was built with the CUDA backend.
+bool in_build();
 struct DeviceInfo {
   int index;  ///< as the driver counts
   std::string name;

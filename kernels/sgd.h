@@ -3,6 +3,7 @@
 //   (1)  m = momentum * m + g
 //   (2)  x = x - rate * m
 //
+// Shapes   rate (1,1,1,1,1), where the parameters lie: it changes from step to step (see adam.h).
 // Source   Polyak, "Some methods of speeding up the convergence of iteration methods", 1964,
 //          doi:10.1016/0041-5553(64)90137-5 (in the form PyTorch uses).
 #pragma once
@@ -21,12 +22,11 @@ struct SgdSlot {
 };
 
 struct SgdParams {
-  double rate = 1e-2;
   double momentum = 0;
 };
 
 template <class T>
-using SgdStep = void(Stream&, const SgdParams&, std::span<const SgdSlot<T>>);
+using SgdStep = void(Stream&, const SgdParams&, ConstView<T> rate, std::span<const SgdSlot<T>>);
 
 namespace reference {
 template <class T>

@@ -29,6 +29,8 @@ class Stream {
   Precision precision() const { return precision_; }
   void set_precision(Precision precision) { precision_ = precision; }
   void* queue() const { return queue_.get(); }
+  /// For who gives work to the queue and may outlive this stream: pools of memory.
+  const std::shared_ptr<void>& shared_queue() const { return queue_; }
   void wait() const { device_->wait(queue()); }
 
   /// At least `count` elements of 64-byte aligned, uninitialised memory; valid until the next call on this stream.
@@ -45,11 +47,13 @@ class Stream {
   }
 
   std::size_t scratch_bytes() const { return scratch_.capacity + workspace_.capacity; }
+  /// Changes when scratch memory or workspace has moved: a captured graph then has old addresses.
+  std::size_t moves() const { return scratch_.moves + workspace_.moves; }
 
  private:
   struct Arena {
     std::unique_ptr<std::byte, void (*)(std::byte*) noexcept> memory;
-    std::size_t capacity = 0;
+    std::size_t capacity = 0, moves = 0;
 
     explicit Arena(const Device& device) : memory(nullptr, device.release) {}
     template <class T>
@@ -60,6 +64,7 @@ class Stream {
         capacity = 0;
         memory.reset(device.allocate(bytes));
         capacity = bytes;
+        ++moves;
       }
       return reinterpret_cast<T*>(memory.get());
     }
@@ -67,7 +72,7 @@ class Stream {
   int threads_;
   Precision precision_ = Precision::tf32x3;
   const Device* device_;
-  std::unique_ptr<void, void (*)(void*) noexcept> queue_;
+  std::shared_ptr<void> queue_;
   Arena scratch_, workspace_;
 };
 

@@ -4,6 +4,7 @@
 #include "kernels/add.h"
 #include "kernels/batch_norm.h"
 #include "kernels/batch_norm_fold.h"
+#include "kernels/choose_smaller.h"
 #include "kernels/conv3d.h"
 #include "kernels/fft3d.h"
 #include "kernels/fused_conv3d.h"
@@ -40,6 +41,7 @@ struct KernelTable {
   BatchNormFoldForward<T>* batch_norm_fold_forward = nullptr;
   BatchNormFoldForwardEval<T>* batch_norm_fold_forward_eval = nullptr;
   BatchNormFoldBackward<T>* batch_norm_fold_backward = nullptr;
+  ChooseSmaller<T>* choose_smaller = nullptr;
   Conv3dForward<T>* conv3d_forward = nullptr;
   Conv3dBackwardData<T>* conv3d_backward_data = nullptr;
   Conv3dBackwardWeights<T>* conv3d_backward_weights = nullptr;

@@ -51,8 +51,10 @@ auto Network<T>::make_convolution(const std::string& name, Shape shape) -> Convo
     Parameter<T>& p = parameters_.emplace_back(
         Parameter<T>{name + leaf, Tensor<T>(context_, s), Tensor<T>(context_, s)});
     const auto stream = static_cast<std::uint64_t>(parameters_.size());
-    for (Index i = 0; i < s.size(); ++i)
-      p.value[i] = static_cast<T>(bound * (2 * philox::uniform(seed_, stream, static_cast<std::uint64_t>(i)) - 1));
+    std::vector<T> values(static_cast<std::size_t>(s.size()));
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] = static_cast<T>(bound * (2 * philox::uniform(seed_, stream, i) - 1));
+    p.value.from_host(values);
     p.grad.fill(T(0));
     return &p;
   };

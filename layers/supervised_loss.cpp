@@ -15,16 +15,14 @@ Tensor<T> distance(Tape<T>& tape, const Tensor<T>& p, const Tensor<T>& target) {
   return loss;
 }
 
-/// `given`, with the samples that `use_twin` names taken from `twin`.
+/// The terms of (1) that depend on which of crystal and twin is the target, one number per sample.
 template <class T>
-Tensor<T> chosen(Tape<T>& tape, const Tensor<T>& given, const Tensor<T>& twin, const std::vector<bool>& use_twin) {
-  const Tensor<T> out = tape.tensor(given.shape());
-  const Index count = given.shape().per_sample();
-  for (Index n = 0; n < given.shape().n; ++n) {
-    const T* from = (use_twin[static_cast<std::size_t>(n)] ? twin : given).data() + n * count;
-    std::copy(from, from + count, out.data() + n * count);
-  }
-  return out;
+Tensor<T> combined(Tape<T>& tape, const SupervisedWeights& weights, const Tensor<T>& l1, const Tensor<T>& l2) {
+  const Tensor<T> a = tape.tensor(channel_vector(2)), sum = tape.tensor(l1.shape());
+  a.put({static_cast<T>(weights.amplitude), static_cast<T>(weights.phase)});
+  const ConstView<T> terms[] = {l1.read(), l2.read()};
+  tape.launch(&KernelTable<T>::weighted_sum_forward, "weighted_sum_forward", a.read(), std::span<const ConstView<T>>(terms), sum.view());
+  return sum;
 }
 
 }  // namespace
@@ -41,19 +39,16 @@ Variable<T> supervised_loss(const typename Network<T>::Output& output, const Sup
       const Tensor<T> l1 = distance(tape, output.amplitude.value(), target.amplitude);
       const Tensor<T> l2 =
           field ? distance(tape, rho.value(), target.field) : distance(tape, output.phase.value(), target.phase);
-      std::vector<double> sum;
-      for (Index n = 0; n < l1.size(); ++n)
-        sum.push_back(weights.amplitude * static_cast<double>(l1[n]) + weights.phase * static_cast<double>(l2[n]));
-      return sum;
+      return combined(tape, weights, l1, l2);
     };
     const auto a = total(targets.given), b = total(targets.twin);
-    std::vector<bool> use_twin;
-    for (std::size_t n = 0; n < a.size(); ++n) use_twin.push_back(b[n] < a[n]);
-    image.amplitude = chosen(tape, image.amplitude, targets.twin.amplitude, use_twin);
-    if (field)
-      image.field = chosen(tape, image.field, targets.twin.field, use_twin);
-    else
-      image.phase = chosen(tape, image.phase, targets.twin.phase, use_twin);
+    const Tensor<T> &given = field ? targets.given.field : targets.given.phase, &twin = field ? targets.twin.field : targets.twin.phase;
+    Tensor<T>& second = field ? image.field : image.phase;
+    image.amplitude = tape.tensor(given.shape().with_channels(1));
+    second = tape.tensor(given.shape());
+    const ChoiceSlot<T> slots[] = {{targets.given.amplitude.read(), targets.twin.amplitude.read(), image.amplitude.view()},
+                                   {given.read(), twin.read(), second.view()}};
+    tape.launch(&KernelTable<T>::choose_smaller, "choose_smaller", a.read(), b.read(), std::span<const ChoiceSlot<T>>(slots));
   }
   const auto l1 = autograd::relative_l2(output.amplitude, image.amplitude, {});
   const auto l2 =

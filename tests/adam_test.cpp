@@ -7,6 +7,18 @@
 using namespace fringe;
 using namespace fringe::test;
 
+namespace {
+
+template <class T>
+Array<T> factors(double rate, Index step) {
+  Array<T> a(channel_vector(2));
+  const auto f = adam::factors<T>({}, rate, step);
+  std::copy(f.begin(), f.end(), a.begin());
+  return a;
+}
+
+}  // namespace
+
 TEST_SUITE("adam") {
   TEST_CASE("math: the first step has the length of the rate, whatever the gradient") {
     Stream stream;
@@ -14,7 +26,7 @@ TEST_SUITE("adam") {
     Array<double> x(s), g(s), m(s), v(s);
     x[0] = x[1] = 1, g[0] = 5, g[1] = -0.01, m[0] = m[1] = v[0] = v[1] = 0;
     const std::vector<AdamSlot<double>> slots{{x, g, m, v}};
-    reference::adam_step<double>(stream, {.rate = 0.1}, slots);
+    reference::adam_step<double>(stream, {}, factors<double>(0.1, 1), slots);
     CHECK(x[0] == doctest::Approx(0.9));
     CHECK(x[1] == doctest::Approx(1.1));
   }
@@ -33,8 +45,8 @@ TEST_SUITE("adam") {
         const auto gd = cast<double>(g);
         const std::vector<AdamSlot<float>> slots{{x, g, m, v}};
         const std::vector<AdamSlot<double>> slots_ref{{xd, gd, md, vd}};
-        table->adam_step(stream, {.rate = 0.01, .step = t}, slots);
-        reference::adam_step<double>(stream, {.rate = 0.01, .step = t}, slots_ref);
+        table->adam_step(stream, {}, factors<float>(0.01, t), slots);
+        reference::adam_step<double>(stream, {}, factors<double>(0.01, t), slots_ref);
       }
       CHECK(relative_error(x, xd) < 1e-6);
       CHECK(relative_error(m, md) < 1e-6);

@@ -1,6 +1,7 @@
 #include "kernels/scalars.h"
 
 #include <array>
+#include <span>
 
 #include "tests/support/arrays.h"
 #include "tests/support/backends.h"
@@ -18,11 +19,12 @@ TEST_SUITE("scalars") {
       table->log_forward(stream, 0.5F, x, y);
       CHECK(y[0] == doctest::Approx(std::log(1.5)));
       CHECK(y[1] == doctest::Approx(0).epsilon(1e-6));
-      const std::array<float, 2> a{2, -3};
+      Array<float> a(channel_vector(2));
+      a[0] = 2, a[1] = -3;
       const std::array<ConstView<float>, 2> terms{x.view(), y.view()};
       table->weighted_sum_forward(stream, a, terms, z);
       for (Index i = 0; i < 2; ++i) CHECK(z[i] == doctest::Approx(2 * x[i] - 3 * y[i]));
-      table->weighted_sum_backward(stream, -3, x, y);
+      table->weighted_sum_backward(stream, a, 1, x, y);
       for (Index i = 0; i < 2; ++i) CHECK(y[i] == -3 * x[i]);
     }
   }

@@ -4,8 +4,6 @@
 #define HWY_TARGET_INCLUDE "kernels/cpu/adam.cpp"
 #include "hwy/foreach_target.h"
 // (the lines above must come first: Highway compiles the rest of this file once per instruction set)
-#include <cmath>
-
 #include "hwy/highway.h"
 #include "kernels/adam.h"
 
@@ -40,14 +38,12 @@ namespace {
 HWY_EXPORT(update);
 }
 
-void adam_step(Stream&, const AdamParams& p, std::span<const AdamSlot<float>> slots) {
-  const double t = static_cast<double>(p.step);
-  const auto c1 = static_cast<float>(p.rate / (1 - std::pow(p.beta1, t)));
-  const auto c2 = static_cast<float>(1 / (1 - std::pow(p.beta2, t)));
+void adam_step(Stream&, const AdamParams& p, ConstView<float> factors, std::span<const AdamSlot<float>> slots) {
+  adam::require_shapes(factors.shape);
   for (const auto& s : slots)
     HWY_DYNAMIC_DISPATCH(update)
   (static_cast<float>(p.beta1), static_cast<float>(1 - p.beta1), static_cast<float>(p.beta2),
-   static_cast<float>(1 - p.beta2), c1, c2, static_cast<float>(p.epsilon), s.value.size(),
+   static_cast<float>(1 - p.beta2), factors[0], factors[1], static_cast<float>(p.epsilon), s.value.size(),
    s.gradient.data, s.value.data, s.m.data, s.v.data);
 }
 

@@ -8,12 +8,12 @@ void log_forward(Stream& stream, float offset, ConstView<float> x, View<float> y
 void log_backward(Stream& stream, float offset, ConstView<float> x, ConstView<float> dy, View<float> dx) {
   reference::log_backward<float>(stream, offset, x, dy, dx);
 }
-void weighted_sum_forward(Stream& stream, std::span<const float> a, std::span<const ConstView<float>> x,
+void weighted_sum_forward(Stream& stream, ConstView<float> a, std::span<const ConstView<float>> x,
                           View<float> y) {
   reference::weighted_sum_forward<float>(stream, a, x, y);
 }
-void weighted_sum_backward(Stream& stream, float a, ConstView<float> dy, View<float> dx) {
-  reference::weighted_sum_backward<float>(stream, a, dy, dx);
+void weighted_sum_backward(Stream& stream, ConstView<float> a, Index k, ConstView<float> dy, View<float> dx) {
+  reference::weighted_sum_backward<float>(stream, a, k, dy, dx);
 }
 
 }  // namespace fringe::cpu

@@ -3,12 +3,12 @@
 
 namespace fringe::cpu {
 
-void sgd_step(Stream&, const SgdParams& p, std::span<const SgdSlot<float>> slots) {
-  const float rate = static_cast<float>(p.rate), momentum = static_cast<float>(p.momentum);
+void sgd_step(Stream&, const SgdParams& p, ConstView<float> rate, std::span<const SgdSlot<float>> slots) {
+  const float momentum = static_cast<float>(p.momentum);
   for (const auto& s : slots)
     for (Index i = 0; i < s.value.size(); ++i) {
       s.m[i] = momentum * s.m[i] + s.gradient[i];  // (1)
-      s.value[i] -= rate * s.m[i];                 // (2)
+      s.value[i] -= rate[0] * s.m[i];              // (2)
     }
 }
 

@@ -13,6 +13,7 @@ const KernelTable<float>& table() {
       .batch_norm_fold_forward = batch_norm_fold_forward,
       .batch_norm_fold_forward_eval = batch_norm_fold_forward_eval,
       .batch_norm_fold_backward = batch_norm_fold_backward,
+      .choose_smaller = choose_smaller,
       .conv3d_forward = conv3d_forward,
       .conv3d_backward_data = conv3d_backward_data,
       .conv3d_backward_weights = conv3d_backward_weights,

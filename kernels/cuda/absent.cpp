@@ -4,12 +4,16 @@
 
 namespace fringe::cuda {
 
+bool in_build() { return false; }
+
 std::vector<DeviceInfo> devices(std::string& why_none) {
   why_none = "this build has no CUDA backend";
   return {};
 }
 
-const Device& device(int) { fail("cuda: this build has no CUDA backend; build with -DFRINGE_CUDA=ON, or use --device cpu"); }
+const Device& device(int index) {
+  fail("cuda:{}: this build has no CUDA backend; build with -DFRINGE_CUDA=ON, or use --device cpu", index);
+}
 
 const KernelTable<float>& table() { fail("cuda: this build has no CUDA backend"); }
 

@@ -39,6 +39,7 @@ void waited() { launches.count = 0; }
 void check(cudaError_t status, const char* tried, std::source_location where) {
   if (status == cudaSuccess) [[likely]]
     return;
+  cudaGetLastError();  // reported here: the next launch is not to find it
   std::string_view file = where.file_name();
   file = file.substr(file.rfind('/') + 1);
   std::string blame = suspects();

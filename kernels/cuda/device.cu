@@ -2,7 +2,10 @@
 // the driver at run time.
 #include "kernels/device.h"
 
+#include <algorithm>
+
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/libraries.h"
 
 namespace fringe::cuda {
 namespace {
@@ -10,6 +13,18 @@ namespace {
 __global__ void fill_kernel(float* to, float value, Index n) {
   for (Index i = global_thread(); i < n; i += global_threads()) to[i] = value;
 }
+
+// Numbers and places travel as the kernel's parameters.
+struct Numbers {
+  float v[Device::few];
+};
+struct Places {
+  const float* v[Device::few];
+};
+__global__ void put_kernel(const __grid_constant__ Numbers values, float* to) { to[threadIdx.x] = values.v[threadIdx.x]; }
+__global__ void gather_kernel(const __grid_constant__ Places from, float* to) { to[threadIdx.x] = *from.v[threadIdx.x]; }
+
+DeviceCounters device_counters;
 
 constexpr int oldest_capability = 8;  // Ampere: mma.sync on bfloat16, cp.async
 
@@ -22,6 +37,7 @@ std::string device_name(int index) {
 }
 
 std::byte* allocate(std::size_t bytes) {
+  ++device_counters.allocations;
   void* memory = nullptr;
   const cudaError_t status = cudaMalloc(&memory, bytes);
   if (status == cudaErrorMemoryAllocation) {
@@ -42,6 +58,7 @@ void* open_queue() {
 }
 
 void wait(void* queue) {
+  ++device_counters.waits;
   check(cudaStreamSynchronize(stream_of(queue)), "wait for the device");
   waited();
 }
@@ -57,6 +74,39 @@ void download(void* queue, void* to, const void* from, std::size_t bytes) {
 
 void copy(void* queue, void* to, const void* from, std::size_t bytes) {
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_of(queue)), "copy on the device");
+}
+
+void put(void* queue, float* to, const float* values, std::size_t count) {
+  require(count >= 1 && count <= Device::few, "cuda: put of {} numbers, 1 to {} are possible", count, Device::few);
+  Numbers numbers{};
+  std::copy(values, values + count, numbers.v);
+  LAUNCH(put_kernel, 1, static_cast<unsigned>(count), 0, stream_of(queue), numbers, to);
+}
+
+void gather(void* queue, float* to, const float* const* from, std::size_t count) {
+  require(count >= 1 && count <= Device::few, "cuda: gather of {} numbers, 1 to {} are possible", count, Device::few);
+  Places places{};
+  std::copy(from, from + count, places.v);
+  LAUNCH(gather_kernel, 1, static_cast<unsigned>(count), 0, stream_of(queue), places, to);
+}
+
+void begin_capture(void* queue) {
+  check(cudaStreamBeginCapture(stream_of(queue), cudaStreamCaptureModeThreadLocal), "begin of a capture");
+}
+
+void* end_capture(void* queue) {
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamEndCapture(stream_of(queue), &graph), "end of a capture");
+  cudaGraphExec_t executable = nullptr;
+  const cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
+  cudaGraphDestroy(graph);
+  check(status, "making a graph");
+  return executable;
+}
+
+void replay(void* queue, void* graph) {
+  ++device_counters.replays;
+  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), stream_of(queue)), "launch of a graph");
 }
 
 constexpr Device cuda_device{
@@ -75,6 +125,13 @@ constexpr Device cuda_device{
           const auto n = static_cast<Index>(count);
           LAUNCH(fill_kernel, grid_for(n, 256), 256, 0, stream_of(queue), to, value, n);
         },
+    .put = put,
+    .gather = gather,
+    .begin_capture = begin_capture,
+    .end_capture = end_capture,
+    .replay = replay,
+    .destroy_graph = [](void* graph) noexcept { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)); },
+    .counters = []() -> DeviceCounters& { return device_counters; },
 };
 
 /// Empty when this program can use the device, else why not.
@@ -91,7 +148,21 @@ std::string unusable(int index) {
     return fmt::format("this build has no kernels for {} (compute capability {}.{}); rebuild with -DFRINGE_CUDA_ARCHITECTURES={}{}",
                        properties.name, properties.major, properties.minor, properties.major, properties.minor);
   }
+  try {
+    fft_library();
+  } catch (const Error& error) {
+    return error.what();
+  }
   return "";
+}
+
+/// The runtime says the same of a driver that is missing and of one that is too old.
+std::string driver_trouble() {
+  constexpr int needed = CUDART_VERSION / 1000;
+  const int found = driver_version();
+  if (found == 0) return "no NVIDIA driver (libcuda.so.1 was not found)";
+  return fmt::format("the NVIDIA driver is too old: it supports CUDA {}.{}, this build needs {}.0", found / 1000, found % 1000 / 10,
+                     needed);
 }
 
 /// Devices the driver knows; 0 with a reason.
@@ -100,13 +171,15 @@ int count_devices(std::string& why_none) {
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status == cudaSuccess && count > 0) return count;
   cudaGetLastError();
-  why_none = status == cudaErrorInsufficientDriver ? "no CUDA driver, or one too old for this build"
-             : status == cudaSuccess               ? "no CUDA device"
-                                                   : cudaGetErrorString(status);
+  why_none = status == cudaErrorInsufficientDriver                    ? driver_trouble()
+             : status == cudaSuccess || status == cudaErrorNoDevice ? "the NVIDIA driver finds no CUDA device"
+                                                                      : cudaGetErrorString(status);
   return 0;
 }
 
 }  // namespace
+
+bool in_build() { return true; }
 
 std::vector<DeviceInfo> devices(std::string& why_none) {
   std::vector<DeviceInfo> usable;
@@ -130,7 +203,7 @@ const Device& device(int index) {
   require(count > 0, "cuda:{}: {}; use --device cpu", index, why);
   require(index >= 0 && index < count, "cuda:{}: there are {} CUDA devices, counted from 0", index, count);
   why = unusable(index);
-  require(why.empty(), "cuda:{}: {}", index, why);
+  require(why.empty(), "cuda:{}: {}; use --device cpu", index, why);
   return cuda_device;
 }
 

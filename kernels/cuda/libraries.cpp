@@ -10,10 +10,20 @@ namespace {
 template <class F>
 void find(void* library, const char* name, F& function) {
   function = reinterpret_cast<F>(dlsym(library, name));
-  require(function != nullptr, "cuda: the cuFFT that was found has no {}; install cuFFT 11 or 12", name);
+  require(function != nullptr, "the cuFFT that was found has no {}; install cuFFT 11 or 12", name);
 }
 
 }  // namespace
+
+int driver_version() {
+  void* const driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+  if (driver == nullptr) return 0;
+  int version = 0;
+  const auto ask = reinterpret_cast<int (*)(int*)>(dlsym(driver, "cuDriverGetVersion"));
+  if (ask != nullptr) ask(&version);
+  dlclose(driver);
+  return version;
+}
 
 const FftLibrary& fft_library() {
   static const FftLibrary library = [] {
@@ -21,7 +31,7 @@ const FftLibrary& fft_library() {
     for (const char* name : {"libcufft.so.12", "libcufft.so.11", "libcufft.so"})
       if (handle == nullptr) handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
     require(handle != nullptr,
-            "cuda: cuFFT was not found (libcufft.so.12 or .11): install it, set LD_LIBRARY_PATH, or use --device cpu");
+            "cuFFT was not found (libcufft.so.12 or .11); install it or set LD_LIBRARY_PATH");
     FftLibrary found;
     find(handle, "cufftPlanMany", found.plan_many);
     find(handle, "cufftSetStream", found.set_stream);

@@ -11,6 +11,10 @@ struct FftLibrary {
   decltype(&::cufftExecC2C) exec_c2c = nullptr;
 };
 
+/// The CUDA version that the driver on this machine supports, as 1000 major + 10 minor; 0 when there is no driver. It is asked
+/// for at run time (libcuda.so.1), because the program must start without it.
+int driver_version();
+
 /// cuFFT. Throws Error, naming what was looked for, when it is not on this machine.
 const FftLibrary& fft_library();
 

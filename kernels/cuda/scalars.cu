@@ -10,7 +10,7 @@ namespace {
 constexpr int most_terms = 8;
 struct Terms {
   const float* x[most_terms];
-  float a[most_terms];
+  const float* a;
   int count;
 };
 
@@ -30,8 +30,8 @@ __global__ void weighted_sum_forward_kernel(const __grid_constant__ Terms terms,
   }
 }
 
-__global__ void weighted_sum_backward_kernel(float a, const float* dy, float* dx, Index n) {
-  map(n, dx, [a](float g) { return a * g; }, dy);  // (4)
+__global__ void weighted_sum_backward_kernel(const float* a, const float* dy, float* dx, Index n) {
+  map(n, dx, [factor = *a](float g) { return factor * g; }, dy);  // (4)
 }
 
 }  // namespace
@@ -47,22 +47,24 @@ void log_backward(Stream& stream, float offset, ConstView<float> x, ConstView<fl
   LAUNCH(log_backward_kernel, elementwise_grid(x.size()), elementwise_threads, 0, stream, offset, x.data, dy.data, dx.data, x.size());
 }
 
-void weighted_sum_forward(Stream& stream, std::span<const float> a, std::span<const ConstView<float>> x, View<float> y) {
-  require(a.size() == x.size(), "weighted_sum: {} weights for {} terms", a.size(), x.size());
+void weighted_sum_forward(Stream& stream, ConstView<float> a, std::span<const ConstView<float>> x, View<float> y) {
+  weighted_sum::require_terms(a.shape, x.size());
   require(x.size() <= most_terms, "weighted_sum: {} terms, the CUDA kernel takes at most {}", x.size(), most_terms);
   Terms terms{};
   for (std::size_t k = 0; k < x.size(); ++k) {
     require_shape("weighted_sum", "term", x[k].shape, y.shape);
     terms.x[k] = x[k].data;
-    terms.a[k] = a[k];
   }
+  terms.a = a.data;
   terms.count = static_cast<int>(x.size());
   LAUNCH(weighted_sum_forward_kernel, grid_for(y.size(), elementwise_threads), elementwise_threads, 0, stream, terms, y.data, y.size());
 }
 
-void weighted_sum_backward(Stream& stream, float a, ConstView<float> dy, View<float> dx) {
+void weighted_sum_backward(Stream& stream, ConstView<float> a, Index k, ConstView<float> dy, View<float> dx) {
+  weighted_sum::require_term(a.shape, k);
   require_shape("weighted_sum", "dx", dx.shape, dy.shape);
-  LAUNCH(weighted_sum_backward_kernel, elementwise_grid(dy.size()), elementwise_threads, 0, stream, a, dy.data, dx.data, dy.size());
+  LAUNCH(weighted_sum_backward_kernel, elementwise_grid(dy.size()), elementwise_threads, 0, stream, a.data + k, dy.data, dx.data,
+         dy.size());
 }
 
 }  // namespace fringe::cuda

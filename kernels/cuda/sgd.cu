@@ -9,17 +9,18 @@ namespace {
 constexpr int most = 64;
 using List = SlotList<3, most>;
 
-__global__ void __launch_bounds__(slot_threads) sgd_step_kernel(const __grid_constant__ List list, float rate, float momentum) {
+__global__ void __launch_bounds__(slot_threads) sgd_step_kernel(const __grid_constant__ List list, const float* rate, float momentum) {
+  const float r = rate[0];
   list.for_each([&](float* const (&array)[3], unsigned i) {
     const float m = momentum * array[2][i] + array[1][i];  // (1)
     array[2][i] = m;
-    array[0][i] -= rate * m;  // (2)
+    array[0][i] -= r * m;  // (2)
   });
 }
 
 }  // namespace
 
-void sgd_step(Stream& stream, const SgdParams& p, std::span<const SgdSlot<float>> slots) {
+void sgd_step(Stream& stream, const SgdParams& p, ConstView<float> rate, std::span<const SgdSlot<float>> slots) {
   in_lists<3, most>(
       slots,
       [](const SgdSlot<float>& s, float* (&data)[3]) {
@@ -30,7 +31,7 @@ void sgd_step(Stream& stream, const SgdParams& p, std::span<const SgdSlot<float>
         return s.value.size();
       },
       [&](const List& list, unsigned blocks) {
-        LAUNCH(sgd_step_kernel, blocks, slot_threads, 0, stream, list, static_cast<float>(p.rate), static_cast<float>(p.momentum));
+        LAUNCH(sgd_step_kernel, blocks, slot_threads, 0, stream, list, rate.data, static_cast<float>(p.momentum));
       });
 }
 

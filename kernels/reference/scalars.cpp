@@ -17,20 +17,21 @@ void log_backward(Stream&, T offset, ConstView<T> x, ConstView<T> dy, View<T> dx
 }
 
 template <class T>
-void weighted_sum_forward(Stream&, std::span<const T> a, std::span<const ConstView<T>> x, View<T> y) {
-  require(a.size() == x.size(), "weighted_sum: {} weights for {} terms", a.size(), x.size());
+void weighted_sum_forward(Stream&, ConstView<T> a, std::span<const ConstView<T>> x, View<T> y) {
+  weighted_sum::require_terms(a.shape, x.size());
   for (const auto& term : x) require_shape("weighted_sum", "term", term.shape, y.shape);
   for (Index i = 0; i < y.size(); ++i) {
     T sum = 0;
-    for (std::size_t k = 0; k < x.size(); ++k) sum += a[k] * x[k][i];  // (3)
+    for (std::size_t k = 0; k < x.size(); ++k) sum += a[static_cast<Index>(k)] * x[k][i];  // (3)
     y[i] = sum;
   }
 }
 
 template <class T>
-void weighted_sum_backward(Stream&, T a, ConstView<T> dy, View<T> dx) {
+void weighted_sum_backward(Stream&, ConstView<T> a, Index k, ConstView<T> dy, View<T> dx) {
+  weighted_sum::require_term(a.shape, k);
   require_shape("weighted_sum", "dx", dx.shape, dy.shape);
-  for (Index i = 0; i < dy.size(); ++i) dx[i] = a * dy[i];  // (4)
+  for (Index i = 0; i < dy.size(); ++i) dx[i] = a[k] * dy[i];  // (4)
 }
 
 template LogForward<float> log_forward<float>;

@@ -14,6 +14,7 @@ const KernelTable<T>& table() {
       .batch_norm_fold_forward = batch_norm_fold_forward<T>,
       .batch_norm_fold_forward_eval = batch_norm_fold_forward_eval<T>,
       .batch_norm_fold_backward = batch_norm_fold_backward<T>,
+      .choose_smaller = choose_smaller<T>,
       .conv3d_forward = conv3d_forward<T>,
       .conv3d_backward_data = conv3d_backward_data<T>,
       .conv3d_backward_weights = conv3d_backward_weights<T>,

@@ -18,9 +18,11 @@ const Counters& counters();
 /// The device as the program sees it; the emulated one is there, and has 8 GB.
 struct Machine {
   int driver_error = 0;  ///< what cudaGetDeviceCount returns instead of success: 35 is a missing or old driver
+  int driver_version = 13000;  ///< what the driver says it supports, as 1000 major + 10 minor; 0: there is none
   int devices = 1;
   int capability = 90;
   std::size_t memory = std::size_t{8} << 30;
+  bool fft = true;       ///< cuFFT is installed
   int kernel_error = 0;  ///< the next kernel that runs "fails" with this cudaError_t, as an asynchronous error
 };
 Machine& machine();

@@ -5,6 +5,8 @@
 
 #include <map>
 
+#include "kernels/error.h"
+#include "tests/emulation/counters.h"
 #include "tests/emulation/internal.h"
 
 namespace fringe::cuda {
@@ -54,7 +56,10 @@ cufftResult exec_c2c(cufftHandle handle, cufftComplex* in, cufftComplex* out, in
 
 }  // namespace
 
+int driver_version() { return emulation::machine().driver_version; }
+
 const FftLibrary& fft_library() {
+  require(emulation::machine().fft, "cuFFT was not found (libcufft.so.12 or .11); install it or set LD_LIBRARY_PATH");
   static const FftLibrary library{plan_many, set_stream, exec_c2c};
   return library;
 }

@@ -32,6 +32,10 @@ class Staging {
     for (const auto& s : slots) sgd_.push_back({(*this)(s.value), (*this)(s.gradient), (*this)(s.m)});
     return sgd_;
   }
+  std::span<const ChoiceSlot<float>> operator()(std::span<const ChoiceSlot<float>> slots) {
+    for (const auto& s : slots) choices_.push_back({(*this)(s.a), (*this)(s.b), (*this)(s.y)});
+    return choices_;
+  }
   std::span<const ConstView<float>> operator()(std::span<const ConstView<float>> views) {
     for (const auto& v : views) views_.push_back((*this)(v));
     return views_;
@@ -73,6 +77,7 @@ class Staging {
   std::map<void*, Copy> copies_;
   std::vector<AdamSlot<float>> adam_;
   std::vector<SgdSlot<float>> sgd_;
+  std::vector<ChoiceSlot<float>> choices_;
   std::vector<ConstView<float>> views_;
 };
 
@@ -109,6 +114,7 @@ const KernelTable<float>& staged_table() {
       .batch_norm_fold_forward = staged<&K::batch_norm_fold_forward>(),
       .batch_norm_fold_forward_eval = staged<&K::batch_norm_fold_forward_eval>(),
       .batch_norm_fold_backward = staged<&K::batch_norm_fold_backward>(),
+      .choose_smaller = staged<&K::choose_smaller>(),
       .conv3d_forward = staged<&K::conv3d_forward>(),
       .conv3d_backward_data = staged<&K::conv3d_backward_data>(),
       .conv3d_backward_weights = staged<&K::conv3d_backward_weights>(),
