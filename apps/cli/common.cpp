@@ -5,6 +5,8 @@
 #include <unistd.h>
 #include <thread>
 
+#include <fmt/core.h>
+
 #include "apps/cli/commands.h"
 #include "kernels/error.h"
 
@@ -28,6 +30,21 @@ void add_common_options(CLI::App& command, Common& common, bool with_seed) {
   command.add_option("--threads", common.threads, "CPU threads (default: all cores)")->check(CLI::Range(1, 4096));
   if (with_seed)
     command.add_option("--seed", common.seed, "seed of every random number drawn")->capture_default_str();
+}
+
+void add_device_option(CLI::App& command, Common& common) {
+  command.add_option("--device", common.device, "what the network runs on: auto (a GPU that can be used, else the CPU), cpu, cuda:K")
+      ->check(CLI::Validator(
+          [](std::string& text) { return is_backend_request(text) ? "" : fmt::format("'{}' is not auto, cpu or cuda:K", text); }, ""))
+      ->option_text("NAME=auto");
+}
+
+Backend chosen_backend(const Common& common) {
+  std::string why_cpu;
+  const Backend backend = choose_backend(common.device.empty() ? "auto" : common.device, why_cpu);
+  if (!why_cpu.empty() && !common.quiet && (!common.device.empty() || cuda::in_build()))
+    fmt::print(stderr, "fringe: no GPU is used, the CPU is: {}\n", why_cpu);
+  return backend;
 }
 
 int thread_count(const Common& common) {

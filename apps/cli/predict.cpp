@@ -37,7 +37,7 @@ void handle(Predictor& predictor, const std::string& name, const Pattern& patter
   Reconstruction r = predictor.predict(pattern);
   r.command = common.command_line;
   r.version = version();
-  r.device = device_name();
+  r.device = predictor.device();
   r.configuration["input"] = name;
   io::write_reconstruction(output, r);
   const double latency = since(begin), seconds = r.metrics.at("seconds");
@@ -52,13 +52,14 @@ void handle(Predictor& predictor, const std::string& name, const Pattern& patter
   std::fflush(stdout);
 }
 
-void summarise(const Totals& t, const Common& common) {
+void summarise(const Totals& t, const std::string& device, const Common& common) {
   if (!common.quiet && t.done + t.failed > 1)
     fmt::print("{} patterns, {} set aside; mean latency: network {:.1f} ms, in all {:.1f} ms\n", t.done, t.failed,
                t.done > 0 ? 1e3 * t.seconds / static_cast<double>(t.done) : 0.0,
                t.done > 0 ? 1e3 * t.latency / static_cast<double>(t.done) : 0.0);
   if (common.json.empty()) return;
   Report r = make_report(common);
+  r.insert_or_assign("device", device);
   r.insert("patterns", t.done);
   r.insert("set_aside", t.failed);
   if (t.done > 0) {
@@ -109,7 +110,7 @@ int predict_files(Predictor& predictor, const Options& o, const Common& common) 
     const std::string name = fs::path(io::split_path(input).first).stem().string() + ".cxi";
     attempt(input, many ? (fs::path(o.output) / name).string() : o.output, [&] { return io::read_pattern(input); });
   }
-  summarise(totals, common);
+  summarise(totals, predictor.device(), common);
   if (stop_signal != 0) return 128 + stop_signal;
   require(totals.failed == 0, "predict: {} of {} patterns could not be read or drawn", totals.failed,
           totals.done + totals.failed);
@@ -165,13 +166,13 @@ int watch(Predictor& predictor, const Options& o, const Common& common) {
     seen = std::move(now);
     std::this_thread::sleep_for(std::chrono::milliseconds(250));
   }
-  summarise(totals, common);
+  summarise(totals, predictor.device(), common);
   return stop_signal == 0 ? 0 : 128 + stop_signal;
 }
 
 int predict_command(const Options& o, const Common& common) {
   if (!common.json.empty()) hdf5::require_writable(common.json);
-  Predictor predictor(o.model, thread_count(common));
+  Predictor predictor(o.model, thread_count(common), chosen_backend(common));
   watch_signals();
   return o.watch.empty() ? predict_files(predictor, o, common) : watch(predictor, o, common);
 }
@@ -189,6 +190,7 @@ void add_predict(CLI::App& app, Common& common, Action& action) {
   c->add_option("--watch", o->watch, "handle the .cxi and .h5 files that appear in this folder, until Ctrl-C")
       ->type_name("DIR");
   c->add_option("--idle", o->idle, "end --watch when nothing new has come for so long [s]")->check(CLI::PositiveNumber);
+  add_device_option(*c, common);
   add_common_options(*c, common, false);
   c->callback([o, &common, &action] {
     if (o->watch.empty() == o->inputs.empty())

@@ -32,6 +32,7 @@ int refine(Options& o, const Common& common) {
   const Pattern pattern = io::read_pattern(o.input);
   options.seed = common.seed;
   options.threads = thread_count(common);
+  options.backend = chosen_backend(common);
   load_refine_files(*o.command, o.settings, pattern.intensity.extent);
 
   watch_signals();
@@ -214,6 +215,7 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
   off("--unfused", f.network.fused, "one operation at a time, as defined: slower, the oracle of the fused ones");
   off("--no-polish", r.polish, "leave out the final fit of the single voxels");
   off("--no-plateau", r.stop_on_plateau, "do not stop when the fit no longer gets better");
+  add_device_option(*c, common);
   add_common_options(*c, common);
   c->callback([o, &common, &action] {
     auto& options = o->settings.options;

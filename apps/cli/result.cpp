@@ -29,6 +29,7 @@ std::string write_outputs(Reconstruction& r, const std::string& input, const std
   if (!common.json.empty())
     attempt([&] {
       Report report = make_report(common);
+      if (!r.device.empty()) report.insert_or_assign("device", r.device);
       for (const auto& [name, value] : r.metrics) report.insert(name, value);
       // Curves over the starts: what each of them reached.
       for (const auto& [name, curve] : r.curves) {

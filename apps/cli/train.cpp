@@ -85,6 +85,9 @@ int train_command(Options& o, const Common& common) {
   auto& t = o.train;
   t.seed = t.data.seed = common.seed;
   t.threads = thread_count(common);
+  Common said_once = common;
+  said_once.quiet = quiet;
+  t.backend = chosen_backend(said_once);
   Extent extent{t.data.population.crystal.size, t.data.population.crystal.size, t.data.population.crystal.size};
   if (!t.data.set.empty()) {
     const Index size = io::CrystalSet(t.data.set).size();
@@ -126,6 +129,7 @@ int train_command(Options& o, const Common& common) {
   if (!common.json.empty())
     attempt([&] {
       Report report = make_report(common);
+      report.insert_or_assign("device", t.backend.name());
       const auto insert = [&](const std::string& prefix, const Validation& w) {
         report.insert(prefix + "loss", w.loss);
         report.insert(prefix + "l1", w.l1);
@@ -243,6 +247,7 @@ void add_train(CLI::App& app, Common& common, Action& action) {
       ->check(CLI::PositiveNumber)
       ->group(expert);
   add_population_options(*c, t.data.population, "Crystals, where they are drawn");
+  add_device_option(*c, common);
   add_common_options(*c, common);
   c->callback([o, c, &common, &action] {
     if (o->train.resume && o->train.checkpoint.empty())

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <utility>
 
 #include "apps/phasing/random.h"
 #include "layers/diffraction.h"
@@ -53,7 +54,7 @@ double pearson_weight(double t) {
 }  // namespace
 
 FitProblem::FitProblem(Context<float>& context, const Pattern& p, const Mask& held_out, FitInput kind)
-    : pattern(p), free(held_out), measured(context, shape_of(p.intensity.extent)), weights(context, measured.shape()) {
+    : pattern(p), free(held_out), measured(context.host(), shape_of(p.intensity.extent)), weights(context.host(), measured.shape()) {
   const auto count = static_cast<double>(p.intensity.size());
   double sum = 0, largest = 0;
   for (Index i = 0; i < p.intensity.size(); ++i) {
@@ -68,40 +69,75 @@ FitProblem::FitProblem(Context<float>& context, const Pattern& p, const Mask& he
   require(largest > 0, "refine: every measured voxel is zero");
   // A flat crystal of density 1 and V voxels has sum |F|^2 = N V and max |F| = V: both are met by dividing |F| by this.
   const double scale = sum / (count * std::sqrt(largest));
-  input = network_input(context, kind, measured, {std::sqrt(largest)});
+  input = network_input(context.host(), kind, measured, {std::sqrt(largest)});
   for (Index i = 0; i < measured.size(); ++i) measured[i] = static_cast<float>(static_cast<double>(measured[i]) / scale);
+  for (auto* tensor : {&input, &measured, &weights}) *tensor = to_device(context, *tensor);
 }
 
 NetworkFit::NetworkFit(Context<float>& context, const FitProblem& problem, const FitOptions& options, std::uint64_t seed)
     : context_(context), problem_(problem), options_(options), seed_(seed), network_(context, options.network, seed),
-      optimizer_(context, network_.parameters()), tape_(context) {
+      optimizer_(context, network_.parameters()), tape_(context), best_loss_(context, sample_vector(1)),
+      loss_weights_(context, channel_vector(2)), prior_weights_(context, channel_vector(2)),
+      results_(context, channel_vector(4)), replay_(context),
+      history_(context, {1, 1, 1, most_unread, 4}) {
   const auto& n = problem.pattern.intensity.extent;
   const Shape half{1, n[0] / 2, n[1] / 2, n[2] / 2, 1};
   best_amplitude_ = Tensor<float>(context, half);
   best_phase_ = Tensor<float>(context, half);
-  if (options.initial_phase > 0) {
-    initial_phase_ = Tensor<float>(context, half);
-    draw_smooth_phase(seed, options.initial_phase, initial_phase_.view());
-  }
+  draw_initial_phase();
   best_amplitude_.fill(0);
   best_phase_.fill(0);
   forget_best();
 }
 
-void NetworkFit::forget_best() { best_.loss = std::numeric_limits<double>::infinity(); }
+void NetworkFit::draw_initial_phase() {
+  if (!(options_.initial_phase > 0)) return;
+  const Tensor<float> phase(context_.host(), best_phase_.shape());
+  draw_smooth_phase(seed_, options_.initial_phase, phase.view());
+  if (initial_phase_)
+    initial_phase_.from_host(phase.span());
+  else
+    initial_phase_ = to_device(context_, phase);
+}
 
 void NetworkFit::begin_with(const Volume<Complex>& object) {
   require(object.size() == best_amplitude_.size(), "refine: the object to begin with has {} voxels, the network draws {}",
           object.size(), best_amplitude_.size());
-  for (Index i = 0; i < best_amplitude_.size(); ++i) {
+  const Tensor<float> amplitude(context_.host(), best_amplitude_.shape()), phase(context_.host(), best_phase_.shape());
+  for (Index i = 0; i < amplitude.size(); ++i) {
     const auto v = object.data[static_cast<std::size_t>(i)];
-    best_amplitude_[i] = std::abs(v);
-    best_phase_[i] = std::arg(v);
+    amplitude[i] = std::abs(v);
+    phase[i] = std::arg(v);
   }
+  best_amplitude_.from_host(amplitude.span());
+  best_phase_.from_host(phase.span());
 }
 
-NetworkFit::Epoch NetworkFit::step() {
-  const double t = static_cast<double>(epoch_) / static_cast<double>(options_.epochs);
+void NetworkFit::forget_best() {
+  require_read();
+  best_.loss = std::numeric_limits<double>::infinity();
+  best_loss_.fill(std::numeric_limits<float>::infinity());
+}
+
+void NetworkFit::step() {
+  if (rows_ == most_unread) fetch();
+  const double t = static_cast<double>(epoch_) / static_cast<double>(options_.epochs), prior = options_.prior.at(t);
+  const StepPlan plan = plan_step(options_.schedule, epoch_, options_.epochs);
+  const double b1 = pearson_weight(t);
+  if (options_.loss == FitLoss::paper) loss_weights_.put({static_cast<float>(b1 / (b1 + 1)), static_cast<float>(1 / (b1 + 1))});
+  prior_weights_.put({1, static_cast<float>(prior)});
+  optimizer_.prepare(plan);
+  const bool with_prior = prior > 0;
+  replay_.run(2 * with_prior + (plan.method == Method::sgd), [&] { compute(with_prior, plan.method); });
+  const float* const r = results_.view().data;
+  const float* const from[] = {r, r + 1, r + 2, r + 3};
+  context_.device().gather(context_.stream.queue(), history_.view().data + 4 * rows_, from, 4);
+  ++rows_;
+  ++epoch_;
+}
+
+/// Forward, loss, backward, optimizer: the same work at every step of a kind.
+void NetworkFit::compute(bool with_prior, Method method) {
   auto out = network_.forward(tape_, tape_.constant(problem_.input));
   if (initial_phase_) out.phase = autograd::weighted_sum<float>({1, 1}, {out.phase, tape_.constant(initial_phase_)});
   const auto f = diffract(out.amplitude, out.phase, problem_.measured.shape());
@@ -112,36 +148,55 @@ NetworkFit::Epoch NetworkFit::step() {
   if (logarithmic) {
     loss = autograd::weighted_sum<float>({1, 1}, {autograd::log(distance, 1e-7F), autograd::log(chi2, 1e-8F)});
   } else {
-    const double b1 = pearson_weight(t);
-    loss = autograd::weighted_sum<float>({static_cast<float>(b1 / (b1 + 1)), static_cast<float>(1 / (b1 + 1))},
-                                         {distance, chi2});
+    loss = autograd::weighted_sum<float>(loss_weights_, {distance, chi2});
   }
-  Epoch now{loss.value()[0], chi2.value()[0], 1 - static_cast<double>(distance.value()[0]), 0};
   const auto prior = autograd::uniform_density(out.amplitude);
-  now.prior = prior.value()[0];
-  if (const double weight = options_.prior.at(t); weight > 0)
-    loss = autograd::weighted_sum<float>({1, static_cast<float>(weight)}, {loss, autograd::log(prior, 1e-3F)});
-  if (now.loss < best_.loss) {
-    best_ = now;
-    best_amplitude_.copy_from(out.amplitude.value());
-    best_phase_.copy_from(out.phase.value());
-  }
+  const Tensor<float> fit_loss = loss.value();
+  const float* const from[] = {fit_loss.view().data, chi2.value().view().data, distance.value().view().data,
+                               prior.value().view().data};
+  context_.device().gather(context_.stream.queue(), results_.view().data, from, 4);
+  const auto choose = [&](std::vector<ChoiceSlot<float>> slots) {
+    context_.launch(&KernelTable<float>::choose_smaller, "choose_smaller", best_loss_.read(), fit_loss.read(),
+                    std::span<const ChoiceSlot<float>>(slots));
+  };
+  choose({{best_amplitude_.read(), out.amplitude.value().read(), best_amplitude_.view()},
+          {best_phase_.read(), out.phase.value().read(), best_phase_.view()}});
+  choose({{best_loss_.read(), fit_loss.read(), best_loss_.view()}});
+  if (with_prior) loss = autograd::weighted_sum<float>(prior_weights_, {loss, autograd::log(prior, 1e-3F)});
   tape_.backward(loss);
-  optimizer_.step(plan_step(options_.schedule, epoch_, options_.epochs));
-  ++epoch_;
+  optimizer_.apply(method);
   tape_.clear();  // so that the next start, or the next step, finds the memory
-  return now;
+}
+
+/// Brings the rows of the history to the host. Which of them is the best was decided by the same comparisons on the device.
+void NetworkFit::fetch() {
+  if (rows_ == 0) return;
+  const Tensor<float> rows = history_.to_host();
+  for (Index i = 0; i < rows_; ++i) {
+    const float* const row = rows.data() + 4 * i;
+    const Epoch e{epoch_ - rows_ + i + 1, row[0], row[1], 1 - static_cast<double>(row[2]), row[3]};
+    if (e.loss < best_.loss) best_ = e;
+    news_.push_back(e);
+  }
+  rows_ = 0;
+}
+
+std::vector<NetworkFit::Epoch> NetworkFit::read() {
+  fetch();
+  return std::exchange(news_, {});
 }
 
 Volume<Complex> NetworkFit::best_object() const {
   const Shape s = best_amplitude_.shape();
   Volume<Complex> object({s.d, s.h, s.w});
+  const Tensor<float> amplitude = best_amplitude_.to_host(), phase = best_phase_.to_host();
   for (Index i = 0; i < s.size(); ++i)
-    object.data[static_cast<std::size_t>(i)] = std::polar(best_amplitude_[i], best_phase_[i]);
+    object.data[static_cast<std::size_t>(i)] = std::polar(amplitude[i], phase[i]);
   return object;
 }
 
 void NetworkFit::save(Checkpoint& c) const {
+  require_read();
   network_.save(c);
   optimizer_.save(c);
   c.put("fit.best_amplitude", best_amplitude_);
@@ -160,9 +215,10 @@ void NetworkFit::load(const Checkpoint& c) {
   c.get("fit.best_amplitude", best_amplitude_);
   c.get("fit.best_phase", best_phase_);
   seed_ = std::stoull(c.text("fit.seed"));
+  draw_initial_phase();  // of this seed: the fit that was made to be loaded may have had another
   epoch_ = static_cast<Index>(c.number("fit.epoch"));
-  best_ = {c.number("fit.best.loss"), c.number("fit.best.chi2"), c.number("fit.best.pearson"),
-           c.number("fit.best.prior")};
+  best_ = {0, c.number("fit.best.loss"), c.number("fit.best.chi2"), c.number("fit.best.pearson"), c.number("fit.best.prior")};
+  best_loss_.fill(static_cast<float>(best_.loss));
 }
 
 }  // namespace fringe

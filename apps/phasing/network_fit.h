@@ -7,6 +7,7 @@
 #include "apps/phasing/network_input.h"
 #include "apps/phasing/pattern.h"
 #include "engine/optimizer.h"
+#include "engine/replay.h"
 #include "layers/network.h"
 
 namespace fringe {
@@ -43,6 +44,7 @@ struct FitProblem {
 
   const Pattern& pattern;
   const Mask& free;
+  // On the context's device.
   Tensor<float> input;     ///< what the network sees
   Tensor<float> measured;  ///< amplitudes on the scale of an object of density about 1
   Tensor<float> weights;   ///< 1 = enters the loss
@@ -53,18 +55,25 @@ class NetworkFit {
   NetworkFit(Context<float>& context, const FitProblem& problem, const FitOptions& options, std::uint64_t seed);
 
   struct Epoch {
+    Index number = 0;    ///< counted from 1
     double loss = 0;     ///< without the prior
     double chi2 = 0, pearson = 0;
     double prior = 0;    ///< P
   };
-  /// One forward and backward pass and one optimizer step. The result is that of the forward pass.
-  Epoch step();
+  /// One forward and backward pass and one optimizer step. On a device it is only handed over: nobody waits for it.
+  void step();
+  /// The numbers of the epochs since the last call, as their forward passes found them; waits for them. A step that finds
+  /// `most_unread` of them waits itself.
+  std::vector<Epoch> read();
+  Index unread() const { return static_cast<Index>(news_.size()) + rows_; }
+  static constexpr Index most_unread = 64;
 
   Index epoch() const { return epoch_; }
   bool finished() const { return epoch_ >= options_.epochs; }
   std::uint64_t seed() const { return seed_; }
   Network<float>& network() { return network_; }
 
+  // All that follows needs that everything has been read.
   /// The best state so far (smallest loss without the prior), as a complex density; and its numbers.
   Volume<Complex> best_object() const;
   const Epoch& best() const { return best_; }
@@ -78,6 +87,11 @@ class NetworkFit {
   void load(const Checkpoint& checkpoint);
 
  private:
+  void draw_initial_phase();
+  void compute(bool with_prior, Method method);
+  void fetch();
+  void require_read() const { require(unread() == 0, "fit: {} epochs have not been read", unread()); }
+
   Context<float>& context_;
   const FitProblem& problem_;
   FitOptions options_;
@@ -86,7 +100,13 @@ class NetworkFit {
   Optimizer<float> optimizer_;
   Tape<float> tape_;
   Tensor<float> initial_phase_;
-  Tensor<float> best_amplitude_, best_phase_;
+  Tensor<float> best_amplitude_, best_phase_, best_loss_;  ///< kept where they are computed: the host need not look
+  // What changes from step to step, and what each leaves behind: loss, chi^2, 1 - r, P (engine/replay.h).
+  Tensor<float> loss_weights_, prior_weights_, results_;
+  Replay<float> replay_;
+  Tensor<float> history_;    ///< results of the steps that the host has not seen: rows_ rows of them are filled
+  Index rows_ = 0;
+  std::vector<Epoch> news_;  ///< seen by the host, not yet by read()'s caller
   Epoch best_;
   Index epoch_ = 0;
 };

@@ -16,8 +16,8 @@ Volume<Complex> object_of(const Tensor<float>& amplitude, const Tensor<float>& p
   return object;
 }
 
-Parameter<float> make_parameter(Context<float>& context, const char* name, Shape shape) {
-  Parameter<float> p{name, Tensor<float>(context, shape), Tensor<float>(context, shape)};
+Parameter<float> make_parameter(Context<float>& context, const char* name, const Tensor<float>& value) {
+  Parameter<float> p{name, to_device(context, value), Tensor<float>(context, value.shape())};
   p.grad.fill(0);
   return p;
 }
@@ -62,15 +62,16 @@ Polished polish(Context<float>& context, const FitProblem& problem, const Volume
   best.free_llk = judge(object);
 
   const Shape half{1, object.extent[0], object.extent[1], object.extent[2], 1};
-  auto amplitude = make_parameter(context, "amplitude", half), phase = make_parameter(context, "phase", half);
+  const Tensor<float> first_amplitude(context.host(), half), first_phase(context.host(), half);
   const double level = density_level(converted<std::complex<double>>(object));
   if (!(level > 0)) return best;
   for (Index i = 0; i < half.size(); ++i) {
     const auto v = object.data[static_cast<std::size_t>(i)];
-    amplitude.value[i] = static_cast<float>(std::abs(v) / level);
-    phase.value[i] = std::arg(v);
+    first_amplitude[i] = static_cast<float>(std::abs(v) / level);
+    first_phase[i] = std::arg(v);
   }
-  add_margin(static_cast<float>(options.margin), amplitude.value, phase.value);
+  add_margin(static_cast<float>(options.margin), first_amplitude, first_phase);
+  auto amplitude = make_parameter(context, "amplitude", first_amplitude), phase = make_parameter(context, "phase", first_phase);
   Optimizer<float> optimizer(context, {&amplitude, &phase});
   Tape<float> tape(context);
   const ScheduleOptions schedule{.schedule = Schedule::cosine, .rate = options.rate};
@@ -87,7 +88,7 @@ Polished polish(Context<float>& context, const FitProblem& problem, const Volume
     optimizer.step(plan_step(schedule, step, options.steps));
     tape.clear();
     if (++step % options.interval != 0 && step != options.steps) continue;
-    auto now = object_of(amplitude.value, phase.value);
+    auto now = object_of(amplitude.value.to_host(), phase.value.to_host());
     const double score = judge(now);
     if (std::isfinite(score) && score < best.free_llk) {
       best = {std::move(now), step, score};

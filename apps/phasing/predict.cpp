@@ -10,10 +10,11 @@
 
 namespace fringe {
 
-Predictor::Predictor(const std::string& model, int threads)
+Predictor::Predictor(const std::string& model, int threads, const Backend& backend)
     : path_(model),
+      device_(backend.name()),
       checkpoint_(Checkpoint::load(model)),
-      context_(default_table(), threads),
+      context_(backend, threads),
       input_(model_input(checkpoint_)),
       network_(context_, NetworkOptions::load(checkpoint_), 0) {
   network_.load(checkpoint_);
@@ -21,7 +22,7 @@ Predictor::Predictor(const std::string& model, int threads)
 
 Reconstruction Predictor::predict(const Pattern& pattern) {
   const auto& e = pattern.intensity.extent;
-  const Tensor<float> amplitudes(context_, {1, e[0], e[1], e[2], 1});
+  const Tensor<float> amplitudes(context_.host(), {1, e[0], e[1], e[2], 1});
   float largest = 0;
   for (Index i = 0; i < amplitudes.size(); ++i) {
     amplitudes[i] = pattern.measured(i) ? std::sqrt(pattern.intensity.data[static_cast<std::size_t>(i)]) : 0;
@@ -30,14 +31,15 @@ Reconstruction Predictor::predict(const Pattern& pattern) {
   require(largest > 0, "predict: every measured voxel is zero");
   const auto start = Clock::now();
   Tape<float> tape(context_, false);
-  const auto input = tape.constant(network_input(context_, input_, amplitudes, {static_cast<double>(largest)}));
-  const auto out = network_.forward(tape, input, Network<float>::Statistics::running);
+  const auto input = network_input(context_.host(), input_, amplitudes, {static_cast<double>(largest)});
+  const auto out = network_.forward(tape, tape.constant(to_device(context_, input)), Network<float>::Statistics::running);
+  const Tensor<float> amplitude = out.amplitude.value().to_host(), phase = out.phase.value().to_host();
   Reconstruction r;
   r.metrics["seconds"] = since(start);
   r.pattern = pattern;
   r.object = Volume<Complex>({e[0] / 2, e[1] / 2, e[2] / 2});
   for (Index i = 0; i < r.object.size(); ++i)
-    r.object.data[static_cast<std::size_t>(i)] = std::polar(out.amplitude.value()[i], out.phase.value()[i]);
+    r.object.data[static_cast<std::size_t>(i)] = std::polar(amplitude[i], phase[i]);
   centre_object(r.object);
   r.calculated = converted<float>(diffract(r.object, e, context_.stream.threads()));
   const auto scale = static_cast<float>(amplitude_scale(r.calculated, pattern));

@@ -11,7 +11,7 @@ namespace fringe {
 class Predictor {
  public:
   /// Loads a model of `train` (or of `refine --save-model`). Throws Error when the file is none.
-  Predictor(const std::string& model, int threads);
+  Predictor(const std::string& model, int threads, const Backend& backend = {});
 
   /// The crystal as the network draws it, centred, scaled to the pattern, with chi2, pearson, llk, true_error (where
   /// the pattern has its truth) and seconds (of the pass alone). Throws Error for a pattern that the network cannot
@@ -19,9 +19,10 @@ class Predictor {
   Reconstruction predict(const Pattern& pattern);
 
   const std::string& model() const { return path_; }
+  const std::string& device() const { return device_; }  ///< in words
 
  private:
-  std::string path_;
+  std::string path_, device_;
   Checkpoint checkpoint_;
   Context<float> context_;
   FitInput input_;

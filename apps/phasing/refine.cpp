@@ -20,7 +20,7 @@ struct Start {
   Curve chi2, pearson, loss, prior;
 
   void record(const NetworkFit::Epoch& e) {
-    const auto epoch = static_cast<double>(fit->epoch());
+    const auto epoch = static_cast<double>(e.number);
     for (auto [curve, value] : {std::pair{&chi2, e.chi2}, {&pearson, e.pearson}, {&loss, e.loss}, {&prior, e.prior}}) {
       curve->epoch.push_back(epoch);
       curve->value.push_back(value);
@@ -76,7 +76,7 @@ bool on_plateau(const Start& start, Index epochs) {
 class Refinement {
  public:
   Refinement(const Pattern& pattern, const RefineOptions& options)
-      : pattern_(pattern), options_(options), context_(default_table(), options.threads),
+      : pattern_(pattern), options_(options), context_(options.backend, options.threads),
         free_(options.free_fraction > 0
                   ? make_free_mask(options.seed, pattern.intensity.extent, pattern.mask, {.fraction = options.free_fraction})
                   : Mask{}),
@@ -101,6 +101,10 @@ class Refinement {
   /// Steps until `epochs` of this start are done; false when the run has to end.
   bool advance(Start& start, Index epochs, const std::function<void(const RefineProgress&)>& progress,
                const std::atomic<int>& stop);
+  /// Waits for the numbers of the start's steps, and records them.
+  void look(Start& start);
+  /// Epochs between two looks at a start that runs: a device would stand still while the host looks at every one.
+  Index epochs_unseen() const { return context_.device().host_memory ? 1 : 20; }
   double score(const Volume<Complex>& object) const;
   double score(const Start& start) const { return score(start.fit->best_object()); }
   void save_checkpoint() const;
@@ -156,10 +160,12 @@ Start Refinement::begin_start(Index number, const std::function<void(const Refin
 }
 
 void Refinement::fit_epochs_to_time(Start& start) {
-  // The first epoch allocates; the next three are measured.
-  start.fit->step();
+  // The first epoch allocates, the second is recorded on a device; three more are measured.
+  for (int i = context_.device().host_memory ? 1 : 2; i > 0; --i) start.fit->step();
+  start.fit->read();
   const auto begin = Clock::now();
   for (int i = 0; i < 3; ++i) start.fit->step();
+  start.fit->read();
   const double affordable = (options_.time_limit - since(started_)) / (since(begin) / 3) * (options_.polish ? 0.93 : 0.97);
   const double shares = options_.starts == 1 ? 1 : 1 + static_cast<double>(options_.starts - 1) * options_.trial;
   const auto handing_over = static_cast<double>(object_.empty() ? 0 : options_.starts * options_.hand_over.epochs);
@@ -169,15 +175,17 @@ void Refinement::fit_epochs_to_time(Start& start) {
 bool Refinement::advance(Start& start, Index epochs, const std::function<void(const RefineProgress&)>& progress,
                          const std::atomic<int>& stop) {
   while (start.fit->epoch() < epochs) {
-    if (stop != 0 || (options_.time_limit > 0 && since(started_) > options_.time_limit)) return false;
-    const auto e = start.fit->step();
-    require(std::isfinite(e.loss), "refine: the fit diverged at epoch {} of start {}; try a smaller --rate",
-            start.fit->epoch(), current_);
-    start.record(e);
+    if (stop != 0 || (options_.time_limit > 0 && since(started_) > options_.time_limit)) {
+      look(start);
+      return false;
+    }
+    start.fit->step();
     ++epochs_done_;
+    if (start.fit->unread() < epochs_unseen() && start.fit->epoch() < epochs) continue;
+    look(start);
     const double seconds = seconds_before_ + since(started_), speed = static_cast<double>(epochs_done_) / seconds;
     progress({static_cast<Index>(start.fit->seed() - options_.seed) - options_.first_start, options_.starts,
-              current_ >= options_.starts, false, epochs_done_, total_epochs(), e.chi2, e.pearson, seconds,
+              current_ >= options_.starts, false, epochs_done_, total_epochs(), start.chi2.value.back(), start.pearson.value.back(), seconds,
               static_cast<double>(total_epochs() - epochs_done_) / speed, speed});
     if (!options_.checkpoint.empty() && since(last_checkpoint_) > options_.checkpoint_interval) {
       save_checkpoint();
@@ -186,6 +194,13 @@ bool Refinement::advance(Start& start, Index epochs, const std::function<void(co
     if (options_.stop_on_plateau && epochs == epochs_ && on_plateau(start, epochs_)) return true;
   }
   return true;
+}
+
+void Refinement::look(Start& start) {
+  for (const auto& e : start.fit->read()) {
+    require(std::isfinite(e.loss), "refine: the fit diverged at epoch {} of start {}; try a smaller --rate", e.number, current_);
+    start.record(e);
+  }
 }
 
 double Refinement::score(const Volume<Complex>& object) const {
@@ -300,7 +315,7 @@ Reconstruction Refinement::result(const Start& start, const std::atomic<int>& st
   r.metrics["starts"] = static_cast<double>(options_.starts);
   r.metrics["best_seed"] = static_cast<double>(start.fit->seed());
   r.curves = {{"chi2", start.chi2}, {"pearson", start.pearson}, {"loss", start.loss}, {"density_prior", start.prior}};
-  r.device = device_name();
+  r.device = options_.backend.name();
   r.start_time = start_time_;
   return r;
 }

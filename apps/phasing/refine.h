@@ -22,6 +22,7 @@ struct RefineOptions {
   bool polish = true;         ///< of the finished run (polish.h); needs held-out voxels
   PolishOptions polishing;
   int threads = 1;
+  Backend backend;            ///< what the network runs on
   std::string model;          ///< checkpoint of trained weights to start from; empty: random ones
   Volume<Complex> object;     ///< to start from: the network is fitted to it first; may be empty
   HandOverOptions hand_over;

@@ -69,16 +69,29 @@ Score score(const float* amplitude, const float* phase, const SupervisedTargets<
 
 std::vector<float> flat(const std::vector<Buffer<float>*>& buffers) {
   std::vector<float> values;
-  for (const auto* b : buffers) values.insert(values.end(), b->value.data(), b->value.data() + b->value.size());
+  for (const auto* b : buffers) {
+    const Tensor<float> value = b->value.to_host();
+    values.insert(values.end(), value.data(), value.data() + value.size());
+  }
   return values;
 }
 
 void restore(const std::vector<float>& values, const std::vector<Buffer<float>*>& buffers) {
   auto from = values.begin();
   for (const auto* b : buffers) {
-    std::copy(from, from + b->value.size(), b->value.data());
+    b->value.from_host({from, from + b->value.size()});
     from += b->value.size();
   }
+}
+
+/// What the network gets, where it runs. The host keeps the batch: it scores by it.
+Batch to_device(Context<float>& context, const Batch& batch) {
+  Batch there = batch;
+  auto& t = there.targets;
+  for (auto* tensor : {&there.input, &t.given.amplitude, &t.given.phase, &t.given.field, &t.twin.amplitude, &t.twin.phase,
+                       &t.twin.field, &t.magnitude})
+    *tensor = fringe::to_device(context, *tensor);
+  return there;
 }
 
 class Training {
@@ -86,7 +99,7 @@ class Training {
   Training(const TrainOptions& options, const Ranks& ranks)
       : options_(options),
         ranks_(ranks),
-        context_(default_table(), options.threads),
+        context_(options.backend, options.threads),
         data_(options.data),
         network_(context_, with_inputs(options), options.seed),
         optimizer_(context_, network_.parameters()),
@@ -148,19 +161,22 @@ double Training::step(bool& stopping) {
   std::vector<float> sums(weights + before.size() + 2, 0.0F);
   for (Index m = ranks_.rank(); m < micro_batches_; m += ranks_.size()) {
     restore(before, buffers);
-    Batch batch = data_.training(context_, options_.input, step_ * options_.batch + m * options_.micro_batch, 1,
-                                 options_.micro_batch);
+    Batch batch = to_device(context_, data_.training(context_.host(), options_.input,
+                                                     step_ * options_.batch + m * options_.micro_batch, 1, options_.micro_batch));
     if (!options_.twin_invariant) batch.targets.twin = {};
     const auto output = network_.forward(tape_, tape_.constant(batch.input));
     const auto losses = supervised_loss<float>(output, batch.targets, options_.weights);
     const auto mean = autograd::weighted_sum<float>({1.0F / static_cast<float>(options_.batch)}, {losses});
     tape_.backward(mean);
     double loss = 0;
-    for (Index n = 0; n < mean.value().size(); ++n) loss += static_cast<double>(mean.value()[n]);
+    const Tensor<float> numbers = mean.value().to_host();
+    for (Index n = 0; n < numbers.size(); ++n) loss += static_cast<double>(numbers[n]);
     tape_.clear();
     std::size_t at = 0;
-    for (const auto* p : parameters)
-      for (Index i = 0; i < p->grad.size(); ++i) sums[at++] += p->grad[i];
+    for (const auto* p : parameters) {
+      const Tensor<float> gradient = p->grad.to_host();
+      for (Index i = 0; i < gradient.size(); ++i) sums[at++] += gradient[i];
+    }
     for (const float v : flat(buffers)) sums[at++] += v / static_cast<float>(micro_batches_);
     sums[at] += static_cast<float>(loss);
   }
@@ -168,7 +184,7 @@ double Training::step(bool& stopping) {
   ranks_.sum(std::span<float>(sums));
   std::size_t at = 0;
   for (const auto* p : parameters) {
-    std::copy_n(sums.begin() + static_cast<std::ptrdiff_t>(at), p->grad.size(), p->grad.data());
+    p->grad.from_host({sums.data() + at, static_cast<std::size_t>(p->grad.size())});
     at += static_cast<std::size_t>(p->grad.size());
   }
   restore({sums.begin() + static_cast<std::ptrdiff_t>(weights), sums.end() - 2}, buffers);
@@ -186,17 +202,18 @@ Validation Training::validate(std::vector<Example>* examples) {
   const Index all = data_.validation_count();
   for (Index first = ranks_.rank(); first < all; first += options_.micro_batch * ranks_.size()) {
     const Index count = std::min(options_.micro_batch, (all - first + ranks_.size() - 1) / ranks_.size());
-    Batch batch = data_.validation(context_, options_.input, first, ranks_.size(), count);
+    const Batch batch = data_.validation(context_.host(), options_.input, first, ranks_.size(), count),
+                there = to_device(context_, batch);
     Tape<float> tape(context_, false);
-    const auto output = network_.forward(tape, tape.constant(batch.input), Network<float>::Statistics::running);
+    const auto output = network_.forward(tape, tape.constant(there.input), Network<float>::Statistics::running);
     const auto rho = autograd::polar(output.amplitude, output.phase);
     const auto f =
-        autograd::modulus(autograd::fft3d(autograd::pad_centred(rho, batch.targets.magnitude.shape())), 1e-6F);
-    const Tensor<float> l3 = autograd::pearson_loss(f, batch.targets.magnitude, {}).value();
-    const Tensor<float> amplitude = output.amplitude.value(), phase = output.phase.value();
-    auto targets = batch.targets;
+        autograd::modulus(autograd::fft3d(autograd::pad_centred(rho, there.targets.magnitude.shape())), 1e-6F);
+    const Tensor<float> l3 = autograd::pearson_loss(f, there.targets.magnitude, {}).value().to_host();
+    const Tensor<float> amplitude = output.amplitude.value().to_host(), phase = output.phase.value().to_host();
+    auto targets = there.targets;
     if (!options_.twin_invariant) targets.twin = {};
-    const Tensor<float> loss = supervised_loss<float>(output, targets, options_.weights).value();
+    const Tensor<float> loss = supervised_loss<float>(output, targets, options_.weights).value().to_host();
     const Index n = data_.size() / 2, voxels = n * n * n;
     for (Index k = 0; k < count; ++k) {
       const float *a = amplitude.data() + k * voxels, *phi = phase.data() + k * voxels;
@@ -230,7 +247,7 @@ Validation Training::mean_image() {
   const Index count = std::min<Index>(512, data_.training_count() > 0 ? data_.training_count() : 512) / chunk * chunk;
   std::vector<double> amplitude(static_cast<std::size_t>(voxels)), phase(amplitude);
   for (Index first = 0; first < count; first += chunk) {
-    const Batch b = data_.training(context_, options_.input, first, 1, chunk);
+    const Batch b = data_.training(context_.host(), options_.input, first, 1, chunk);
     for (Index i = 0; i < chunk * voxels; ++i) {
       amplitude[static_cast<std::size_t>(i % voxels)] +=
           static_cast<double>(b.targets.given.amplitude[i]) / static_cast<double>(count);
@@ -238,7 +255,8 @@ Validation Training::mean_image() {
           static_cast<double>(b.targets.given.phase[i]) / static_cast<double>(count);
     }
   }
-  const Tensor<float> a(context_, {1, n, n, n, 1}), phi(context_, a.shape());
+  Context<float>& host = context_.host();
+  const Tensor<float> a(host, {1, n, n, n, 1}), phi(host, a.shape());
   for (Index i = 0; i < voxels; ++i) {
     a[i] = static_cast<float>(amplitude[static_cast<std::size_t>(i)]);
     phi[i] = static_cast<float>(phase[static_cast<std::size_t>(i)]);
@@ -246,8 +264,8 @@ Validation Training::mean_image() {
   Validation v;
   const Index all = data_.validation_count();
   for (Index k = 0; k < all; ++k) {
-    const Batch b = data_.validation(context_, options_.input, k, 1, 1);
-    Tape<float> tape(context_, false);
+    const Batch b = data_.validation(host, options_.input, k, 1, 1);
+    Tape<float> tape(host, false);
     const auto rho = autograd::polar(tape.constant(a), tape.constant(phi));
     const auto f = autograd::modulus(autograd::fft3d(autograd::pad_centred(rho, b.targets.magnitude.shape())), 1e-6F);
     v.l3 += static_cast<double>(autograd::pearson_loss(f, b.targets.magnitude, {}).value()[0]);

@@ -27,6 +27,7 @@ struct TrainOptions {
   double time_limit = 0;  ///< [s]: the number of epochs is cut to fit; 0: no limit
   std::uint64_t seed = 1;
   int threads = 1;
+  Backend backend;  ///< what the network runs on
   std::string checkpoint;  ///< file with the state, written every `checkpoint_interval` seconds and at the end
   double checkpoint_interval = 120;
   bool resume = false;
