@@ -125,6 +125,7 @@ int ensemble(Options& o, const Common& common) {
     e.fingerprint = fingerprint(pattern, configuration, options.object);
   } else {
     auto& options = o.refine.options;
+    options.backend = chosen_backend(common);
     load_refine_files(*o.command, o.refine, pattern.intensity.extent);
     options.seed = common.seed;
     options.free_fraction = o.free_fraction;
@@ -223,6 +224,7 @@ void add_ensemble(CLI::App& app, Common& common, Action& action) {
       ->type_name("FILE")
       ->group(network);
   add_iterate_settings(*c, o->iterate);
+  add_device_option(*c, common);
   add_common_options(*c, common);
   c->callback([o, &common, &action] {
     complete_iterate_settings(*o->command, o->iterate);

@@ -5,8 +5,8 @@
 
 Both get the same amplitudes, the same sequence of algorithms (the paper's: 50 ER, then 19 times 50 HIO and 50 ER), the half array as
 first support and one core; each start of either has the same seed. cohere knows no masks: voxels that were not measured are zero
-for it, as its own preparation leaves them. Its shrink-wrap is that of its examples (threshold 0.1 of the maximum, sigma 1), every tenth iteration as in fringe, and its twin
-operation in the second iteration. Times are processor seconds of the processes, start-up and reading included; chi^2 and
+for it, as its own preparation leaves them. The shrink-wrap of both is that of cohere's examples (threshold 0.1 of the maximum, sigma 1), every tenth iteration as in fringe;
+cohere has its twin operation in the second iteration. Times are processor seconds of the processes, start-up and reading included; chi^2 and
 r are those of the whole measured pattern, computed here, the same way for both. One thread everywhere.
 """
 import argparse
@@ -84,7 +84,7 @@ for scan in options.scans:
             # cohere goes from the density to the detector with the transform of the other sign.
             rows["cohere"].append((seconds, *judged(np.load(folder / "result/image.npy"), amplitude, measured, np.fft.ifftn)))
             seconds = timed([options.fringe, "iterate", scan, "-o", folder / "r.cxi", "-q", "--paper", "--starts", 1, "--threads", 1,
-                             "--free-fraction", 0, "--seed", seed])
+                             "--free-fraction", 0, "--seed", seed, "--threshold", 0.1, "--threshold-of", "max", "--sigma", 1, "--last-sigma", 1])
             with h5py.File(folder / "r.cxi") as file:
                 density = padded(file["entry_1/image_1/data"][...], amplitude.shape)
             rows["fringe"].append((seconds, *judged(density, amplitude, measured)))
