@@ -125,9 +125,9 @@ TEST_SUITE("ensemble") {
       REQUIRE(fringe::test::fringe(f, "ensemble " + file(f, "c.cxi") + " -o " + file(f, "whole.cxi") + options + other_threads)
                   .code == 0);
       int code = -1, killed = 0;
-      for (int attempt = 0; attempt < 200 && code != 0; ++attempt) {
+      for (int attempt = 0; attempt < 50 && code != 0; ++attempt) {
         const bool kill = attempt % 2 == 0;
-        const double seconds = 0.03 + 0.02 * attempt;  // killed even on a fast machine, and ends even on a slow one
+        const double seconds = 0.03 * std::pow(1.25, attempt);  // killed even on a fast machine, and ends even on a slow one
         code = fringe::test::fringe(f, "ensemble " + file(f, "c.cxi") + " -o " + file(f, "part.cxi") + options + "2",
                                     fmt::format("timeout --preserve-status -s {} {:.2f} ", kill ? "KILL" : "TERM", seconds))
                    .code;
