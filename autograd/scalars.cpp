@@ -37,7 +37,8 @@ Variable<T> weighted_sum(const Tensor<T>& a, const std::vector<Variable<T>>& x) 
   return tape.result(y, x, [&tape, a, x](const Tensor<T>& dy) {
     for (std::size_t k = 0; k < x.size(); ++k)
       tape.accumulate(x[k], [&](View<T> dx) {
-        tape.launch(&KernelTable<T>::weighted_sum_backward, "weighted_sum_backward", a.read(), static_cast<Index>(k), dy.read(), dx);
+        tape.launch(&KernelTable<T>::weighted_sum_backward, "weighted_sum_backward", a.read(), static_cast<Index>(k), dy.read(),
+                    dx);
       });
   });
 }

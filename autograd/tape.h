@@ -49,8 +49,9 @@ class Tape {
   Tensor<T> tensor(Shape shape) { return {context_, shape}; }
   /// Throws Error unless the context's kernels can use the tensor: it could lie in the memory of another device.
   void require_here(const char* name, const Tensor<T>& tensor) const {
-    require(tensor.lies_on(context_.device()), "tape: {} of shape {} does not lie on device '{}'; to_device() makes a copy there", name,
-            tensor.shape().str(), context_.device().name);
+    if (!tensor.lies_on(context_.device())) [[unlikely]]
+      fail("tape: {} of shape {} does not lie on device '{}'; to_device() makes a copy there", name, tensor.shape().str(),
+           context_.device().name);
   }
 
   /// A value without gradient.

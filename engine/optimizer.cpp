@@ -4,7 +4,8 @@ namespace fringe {
 
 template <class T>
 Optimizer<T>::Optimizer(Context<T>& context, std::vector<Parameter<T>*> parameters)
-    : context_(context), parameters_(std::move(parameters)), factors_(context, channel_vector(2)), rate_(context, channel_vector(1)) {
+    : context_(context), parameters_(std::move(parameters)), factors_(context, channel_vector(2)),
+      rate_(context, channel_vector(1)) {
   for (const auto* p : parameters_)
     for (auto* state : {&m_, &v_, &momentum_}) state->emplace_back(context_, p->value.shape()).fill(T(0));
 }

@@ -23,7 +23,8 @@ class Tensor {
   Tensor(const std::shared_ptr<BufferPool>& pool, Shape shape)
       : shape_(shape), pool_(pool.get()), on_host_(pool->device().host_memory) {
     auto* memory = reinterpret_cast<T*>(pool->take(bytes()));
-    buffer_ = std::shared_ptr<T>(memory, [pool, size = bytes()](T* p) { pool->give_back(reinterpret_cast<std::byte*>(p), size); });
+    buffer_ = std::shared_ptr<T>(
+        memory, [pool, size = bytes()](T* p) { pool->give_back(reinterpret_cast<std::byte*>(p), size); });
   }
   template <class C>
   Tensor(Context<C>& context, Shape shape) : Tensor(context.pool, shape) {}
@@ -71,13 +72,14 @@ class Tensor {
       std::copy(other.data(), other.data() + size(), data());
       return;
     }
-    require(other.lies_on(pool_->device()), "copy: one tensor is in host memory, the other on a device; to_host or from_host moves it");
+    require(other.lies_on(pool_->device()),
+            "copy: one tensor is in host memory, the other on a device; to_host or from_host moves it");
     pool_->device().copy(pool_->queue(), buffer_.get(), other.buffer_.get(), bytes());
   }
   /// A few values (at most Device::few) that need not be kept until a device has read them, and for which nobody waits.
   void put(std::initializer_list<T> values) const { put(std::span<const T>(values.begin(), values.size())); }
   void put(std::span<const T> values) const {
-    require(static_cast<Index>(values.size()) == size(), "put: {} values for a tensor of shape {}", values.size(), shape_.str());
+    require_count("put", values.size());
     if (on_host_)
       std::copy(values.begin(), values.end(), buffer_.get());
     else
@@ -94,13 +96,16 @@ class Tensor {
   }
   /// Sets all values, wherever the tensor lies; `values` may change on return.
   void from_host(std::span<const T> values) const {
-    require(static_cast<Index>(values.size()) == size(), "from_host: {} values for a tensor of shape {}", values.size(), shape_.str());
+    require_count("from_host", values.size());
     if (!buffer_) return;
     pool_->device().upload(pool_->queue(), buffer_.get(), values.data(), bytes());
   }
 
  private:
   std::size_t bytes() const { return static_cast<std::size_t>(size()) * sizeof(T); }
+  void require_count(const char* what, std::size_t values) const {
+    require(static_cast<Index>(values) == size(), "{}: {} values for a tensor of shape {}", what, values, shape_.str());
+  }
   void require_host() const {
     if (!on_host_) [[unlikely]]
       fail("tensor: the host program cannot touch the memory of device '{}'; to_host() makes a copy", pool_->device().name);

@@ -21,7 +21,8 @@ Tensor<T> combined(Tape<T>& tape, const SupervisedWeights& weights, const Tensor
   const Tensor<T> a = tape.tensor(channel_vector(2)), sum = tape.tensor(l1.shape());
   a.put({static_cast<T>(weights.amplitude), static_cast<T>(weights.phase)});
   const ConstView<T> terms[] = {l1.read(), l2.read()};
-  tape.launch(&KernelTable<T>::weighted_sum_forward, "weighted_sum_forward", a.read(), std::span<const ConstView<T>>(terms), sum.view());
+  tape.launch(&KernelTable<T>::weighted_sum_forward, "weighted_sum_forward", a.read(), std::span<const ConstView<T>>(terms),
+              sum.view());
   return sum;
 }
 
@@ -42,7 +43,8 @@ Variable<T> supervised_loss(const typename Network<T>::Output& output, const Sup
       return combined(tape, weights, l1, l2);
     };
     const auto a = total(targets.given), b = total(targets.twin);
-    const Tensor<T> &given = field ? targets.given.field : targets.given.phase, &twin = field ? targets.twin.field : targets.twin.phase;
+    const Tensor<T>& given = field ? targets.given.field : targets.given.phase;
+    const Tensor<T>& twin = field ? targets.twin.field : targets.twin.phase;
     Tensor<T>& second = field ? image.field : image.phase;
     image.amplitude = tape.tensor(given.shape().with_channels(1));
     second = tape.tensor(given.shape());

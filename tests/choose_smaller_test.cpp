@@ -17,7 +17,7 @@ Array<float> scores(std::initializer_list<float> values) {
 }  // namespace
 
 TEST_SUITE("choose_smaller") {
-  TEST_CASE("every sample is taken whole from the candidate with the smaller score; a is kept where they are equal or not numbers") {
+  TEST_CASE("every sample comes whole from the candidate of smaller score; a is kept where they are equal or not numbers") {
     Stream stream(2);
     const float none = std::numeric_limits<float>::quiet_NaN(), most = std::numeric_limits<float>::infinity();
     const auto a_scores = scores({1, 2, 3, most, 1}), b_scores = scores({2, 1, 3, 5, none});

@@ -33,9 +33,11 @@ void add_common_options(CLI::App& command, Common& common, bool with_seed) {
 }
 
 void add_device_option(CLI::App& command, Common& common) {
-  command.add_option("--device", common.device, "what the network runs on: auto (a GPU that can be used, else the CPU), cpu, cuda:K")
-      ->check(CLI::Validator(
-          [](std::string& text) { return is_backend_request(text) ? "" : fmt::format("'{}' is not auto, cpu or cuda:K", text); }, ""))
+  const auto check = [](const std::string& text) {
+    return is_backend_request(text) ? std::string() : fmt::format("'{}' is not auto, cpu or cuda:K", text);
+  };
+  command.add_option("--device", common.device, "for the network: auto (a GPU that can be used, else the CPU), cpu, cuda:K")
+      ->check(check)
       ->option_text("NAME=auto");
 }
 

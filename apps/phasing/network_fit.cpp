@@ -54,7 +54,8 @@ double pearson_weight(double t) {
 }  // namespace
 
 FitProblem::FitProblem(Context<float>& context, const Pattern& p, const Mask& held_out, FitInput kind)
-    : pattern(p), free(held_out), measured(context.host(), shape_of(p.intensity.extent)), weights(context.host(), measured.shape()) {
+    : pattern(p), free(held_out), measured(context.host(), shape_of(p.intensity.extent)),
+      weights(context.host(), measured.shape()) {
   const auto count = static_cast<double>(p.intensity.size());
   double sum = 0, largest = 0;
   for (Index i = 0; i < p.intensity.size(); ++i) {

@@ -198,7 +198,8 @@ bool Refinement::advance(Start& start, Index epochs, const std::function<void(co
 
 void Refinement::look(Start& start) {
   for (const auto& e : start.fit->read()) {
-    require(std::isfinite(e.loss), "refine: the fit diverged at epoch {} of start {}; try a smaller --rate", e.number, current_);
+    require(std::isfinite(e.loss), "refine: the fit diverged at epoch {} of start {}; try a smaller --rate", e.number,
+            current_);
     start.record(e);
   }
 }

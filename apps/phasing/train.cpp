@@ -161,8 +161,8 @@ double Training::step(bool& stopping) {
   std::vector<float> sums(weights + before.size() + 2, 0.0F);
   for (Index m = ranks_.rank(); m < micro_batches_; m += ranks_.size()) {
     restore(before, buffers);
-    Batch batch = to_device(context_, data_.training(context_.host(), options_.input,
-                                                     step_ * options_.batch + m * options_.micro_batch, 1, options_.micro_batch));
+    const Index first = step_ * options_.batch + m * options_.micro_batch;
+    Batch batch = to_device(context_, data_.training(context_.host(), options_.input, first, 1, options_.micro_batch));
     if (!options_.twin_invariant) batch.targets.twin = {};
     const auto output = network_.forward(tape_, tape_.constant(batch.input));
     const auto losses = supervised_loss<float>(output, batch.targets, options_.weights);

@@ -13,7 +13,8 @@ struct Constants {
   float beta1, beta2, rest1, rest2, epsilon;
 };
 
-__global__ void __launch_bounds__(slot_threads) adam_step_kernel(const __grid_constant__ List list, Constants k, const float* factors) {
+__global__ void __launch_bounds__(slot_threads)
+    adam_step_kernel(const __grid_constant__ List list, Constants k, const float* factors) {
   const float f0 = factors[0], f1 = factors[1];
   list.for_each([&](float* const (&array)[4], unsigned i) {
     const float g = array[1][i];

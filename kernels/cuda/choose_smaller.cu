@@ -9,7 +9,8 @@ namespace {
 
 constexpr int threads = 256;
 
-__global__ void choose_smaller_kernel(const float* score_a, const float* score_b, Index count, const float* a, const float* b, float* y) {
+__global__ void choose_smaller_kernel(const float* score_a, const float* score_b, Index count, const float* a, const float* b,
+                                      float* y) {
   if (global_thread() >= count) return;  // the scores are read by those alone who write: they may be the slot
   const Index first = static_cast<Index>(blockIdx.y) * count;
   const float* const from = score_b[blockIdx.y] < score_a[blockIdx.y] ? b : a;
@@ -19,12 +20,13 @@ __global__ void choose_smaller_kernel(const float* score_a, const float* score_b
 
 }  // namespace
 
-void choose_smaller(Stream& stream, ConstView<float> score_a, ConstView<float> score_b, std::span<const ChoiceSlot<float>> slots) {
+void choose_smaller(Stream& stream, ConstView<float> score_a, ConstView<float> score_b,
+                    std::span<const ChoiceSlot<float>> slots) {
   choose_smaller::require_shapes(score_a.shape, score_b.shape, slots);
   for (const auto& s : slots) {
     const Index count = s.a.shape.per_sample();
-    LAUNCH(choose_smaller_kernel, dim3(grid_for(count, threads), static_cast<unsigned>(s.a.shape.n)), threads, 0, stream, score_a.data,
-           score_b.data, count, s.a.data, s.b.data, s.y.data);
+    const dim3 grid(grid_for(count, threads), static_cast<unsigned>(s.a.shape.n));
+    LAUNCH(choose_smaller_kernel, grid, threads, 0, stream, score_a.data, score_b.data, count, s.a.data, s.b.data, s.y.data);
   }
 }
 

@@ -161,8 +161,8 @@ std::string driver_trouble() {
   constexpr int needed = CUDART_VERSION / 1000;
   const int found = driver_version();
   if (found == 0) return "no NVIDIA driver (libcuda.so.1 was not found)";
-  return fmt::format("the NVIDIA driver is too old: it supports CUDA {}.{}, this build needs {}.0", found / 1000, found % 1000 / 10,
-                     needed);
+  return fmt::format("the NVIDIA driver is too old: it supports CUDA {}.{}, this build needs {}.0", found / 1000,
+                     found % 1000 / 10, needed);
 }
 
 /// Devices the driver knows; 0 with a reason.

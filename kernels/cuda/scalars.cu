@@ -63,8 +63,8 @@ void weighted_sum_forward(Stream& stream, ConstView<float> a, std::span<const Co
 void weighted_sum_backward(Stream& stream, ConstView<float> a, Index k, ConstView<float> dy, View<float> dx) {
   weighted_sum::require_term(a.shape, k);
   require_shape("weighted_sum", "dx", dx.shape, dy.shape);
-  LAUNCH(weighted_sum_backward_kernel, elementwise_grid(dy.size()), elementwise_threads, 0, stream, a.data + k, dy.data, dx.data,
-         dy.size());
+  LAUNCH(weighted_sum_backward_kernel, elementwise_grid(dy.size()), elementwise_threads, 0, stream, a.data + k, dy.data,
+         dx.data, dy.size());
 }
 
 }  // namespace fringe::cuda

@@ -37,7 +37,7 @@ TEST_SUITE("device") {
     CHECK(contains(automatic.err, "fringe: no GPU is used, the CPU is: " + why));
     for (const std::string& command : {"refine '" + (f / "c.cxi") + "' -o '" + (f / "r.cxi") + "'" + quick,
                                       "predict '" + (f / "m.h5") + "' '" + (f / "c.cxi") + "' -o '" + (f / "p.cxi") + "' ",
-                                      "train -o '" + (f / "t.h5") + "' --size 16 --width 2 --samples 4 --batch 2 --epochs 1 --validation 2 "}) {
+                                      "train -o '" + (f / "t.h5") + "' --size 16 --width 2 --samples 4 --batch 2 --epochs 1 "}) {
       CAPTURE(command);
       const auto asked = fringe::test::fringe(f, command + "--device cuda:0");
       CHECK(asked.code == 1);

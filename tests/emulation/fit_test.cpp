@@ -69,7 +69,8 @@ TEST_SUITE("fit") {
     machine.driver_error = 35, machine.driver_version = 0;
     CHECK(choose_backend("auto", why).device->host_memory);
     CHECK(why == "no NVIDIA driver (libcuda.so.1 was not found)");
-    CHECK_THROWS_WITH_AS(choose_backend("cuda", why), "cuda:0: no NVIDIA driver (libcuda.so.1 was not found); use --device cpu", Error);
+    CHECK_THROWS_WITH_AS(choose_backend("cuda", why), "cuda:0: no NVIDIA driver (libcuda.so.1 was not found); use --device cpu",
+                         Error);
     machine = {};
     machine.capability = 70;
     CHECK(choose_backend("auto", why).index == -1);
@@ -107,7 +108,7 @@ TEST_SUITE("fit") {
     for (std::size_t i = 0; i < 12; ++i) {
       CAPTURE(i);
       CHECK(found[i].number == static_cast<Index>(i) + 1);
-      const double tolerance = 1e-4 * std::pow(2, static_cast<double>(i));  // a difference in the last bit grows from step to step
+      const double tolerance = 1e-4 * std::pow(2, static_cast<double>(i));  // the last bit's difference grows from step to step
       CHECK(found[i].loss == doctest::Approx(expected[i].loss).epsilon(std::min(0.05, tolerance)));
       CHECK(found[i].chi2 == doctest::Approx(expected[i].chi2).epsilon(std::min(0.05, tolerance)));
       CHECK(found[i].prior == doctest::Approx(expected[i].prior).epsilon(std::min(0.1, 10 * tolerance)));

@@ -125,8 +125,11 @@ TEST_SUITE("training_step") {
     CHECK_THROWS_AS(few.put({1, 2}), Error);
 
     Tape<float> tape(context);
-    CHECK_THROWS_WITH_AS(tape.constant(host), "tape: constant of shape (2, 3, 1, 5, 3) does not lie on device 'cuda'; to_device() makes a copy there", Error);
-    CHECK_THROWS_WITH_AS(autograd::relative_l2(tape.constant(t), host, {}), doctest::Contains("the target of relative_l2"), Error);
+    CHECK_THROWS_WITH_AS(
+        tape.constant(host),
+        "tape: constant of shape (2, 3, 1, 5, 3) does not lie on device 'cuda'; to_device() makes a copy there", Error);
+    CHECK_THROWS_WITH_AS(autograd::relative_l2(tape.constant(t), host, {}), doctest::Contains("the target of relative_l2"),
+                         Error);
   }
 
   TEST_CASE("a buffer that is returned is handed out again, and nothing asks the device for memory") {
@@ -153,7 +156,8 @@ TEST_SUITE("training_step") {
     a.save(from_host);
     c.load(from_host);
     c.save(from_device);
-    for (auto* p : c.parameters()) CHECK(from_device.array_values("network." + p->name) == from_host.array_values("network." + p->name));
+    for (auto* p : c.parameters())
+      CHECK(from_device.array_values("network." + p->name) == from_host.array_values("network." + p->name));
   }
 
   TEST_CASE("two training steps equal the CPU's: loss, picture, gradients, statistics, updated weights") {
@@ -193,13 +197,14 @@ TEST_SUITE("training_step") {
     }
   }
 
-  TEST_CASE("the loss of supervised training and its gradient equal the CPU's, each sample with the nearer of crystal and twin") {
+  TEST_CASE("supervised loss and gradient equal the CPU's, each sample with the nearer of crystal and twin") {
     Context<float> host(cpu::table()), device(cuda::table(), 1, gpu());
     const Shape half{3, 4, 4, 4, 1};
     std::vector<Tensor<float>> losses, gradients;
     for (auto* context : {&host, &device}) {
       const auto image = [&](unsigned seed) {
-        return SupervisedTargets<float>::Image{random_tensor(*context, half, seed, true), random_tensor(*context, half, seed + 1, true),
+        return SupervisedTargets<float>::Image{random_tensor(*context, half, seed, true),
+                                               random_tensor(*context, half, seed + 1, true),
                                                random_tensor(*context, half.with_channels(2), seed + 2)};
       };
       const SupervisedTargets<float> targets{image(1), image(5), random_tensor(*context, {3, 8, 8, 8, 1}, 9, true)};
