@@ -86,6 +86,9 @@ template <class T>
 Variable<T> modulus(const Variable<T>& z, T epsilon);
 template <class T>
 Variable<T> intensity(const Variable<T>& z);
+/// polar, pad_centred, fft3d and modulus in one.
+template <class T>
+Variable<T> fused_diffraction(const Variable<T>& amplitude, const Variable<T>& phase, const Shape& frame, T epsilon);
 
 // ---- losses: one number per sample -----------------------------------------------------------------------------------
 // `weights` may be an empty tensor; targets and weights are constants.

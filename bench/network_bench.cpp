@@ -101,7 +101,7 @@ void bench_network(Bench& bench, const NetworkCase& c) {
     Tape<float> tape(context);
     const auto run = [&] {
       const auto out = network.forward(tape, tape.constant(input));
-      const auto f = diffract(out.amplitude, out.phase, frame);
+      const auto f = diffract(out.amplitude, out.phase, frame, 1e-6F, options.fused);
       const auto loss = autograd::weighted_sum<float>(
           {1, 1}, {autograd::log(autograd::pearson_loss(f, measured, {}), 1e-7F),
                    autograd::log(autograd::relative_l2(f, measured, {}, {.fit_scale = true}), 1e-8F)});
@@ -118,9 +118,9 @@ void bench_network(Bench& bench, const NetworkCase& c) {
       context.profile = nullptr;
       bench.note(profile.table(profile.elapsed(), steps));
     }
-    bench.note(fmt::format("{:<34} {:<26} peak memory {:.1f} MB, of it scratch {:.1f} MB", "", shape,
-                           static_cast<double>(context.pool->peak_bytes() + context.stream.scratch_bytes()) / 1e6,
-                           static_cast<double>(context.stream.scratch_bytes()) / 1e6));
+    const auto peak = static_cast<double>(context.pool->peak_bytes() + context.stream.scratch_bytes()) / 1e6;
+    bench.note(fmt::format("{:<34} {:<26} peak memory {:.1f} MB, {:.1f} MB a pattern, scratch {:.1f} MB", "", shape, peak,
+                           peak / static_cast<double>(c.batch), static_cast<double>(context.stream.scratch_bytes()) / 1e6));
   }
 }
 

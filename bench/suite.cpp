@@ -11,6 +11,7 @@ void run_all(Bench& bench, const std::vector<NetworkCase>& networks) {
   bench_conv3d(bench);
   bench_fft3d(bench);
   bench_fused_conv3d(bench);
+  bench_fused_diffraction(bench);
   bench_fused_max_pool(bench);
   bench_fused_separable_conv3d(bench);
   bench_leaky_relu(bench);

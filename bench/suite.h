@@ -12,6 +12,7 @@ void bench_choose_smaller(Bench& bench);
 void bench_conv3d(Bench& bench);
 void bench_fft3d(Bench& bench);
 void bench_fused_conv3d(Bench& bench);
+void bench_fused_diffraction(Bench& bench);
 void bench_fused_max_pool(Bench& bench);
 void bench_fused_separable_conv3d(Bench& bench);
 void bench_leaky_relu(Bench& bench);

@@ -8,6 +8,7 @@
 #include "kernels/conv3d.h"
 #include "kernels/fft3d.h"
 #include "kernels/fused_conv3d.h"
+#include "kernels/fused_diffraction.h"
 #include "kernels/fused_max_pool.h"
 #include "kernels/fused_separable_conv3d.h"
 #include "kernels/leaky_relu.h"
@@ -50,6 +51,8 @@ struct KernelTable {
   FusedConv3dForward<T>* fused_conv3d_forward = nullptr;
   FusedConv3dBackwardData<T>* fused_conv3d_backward_data = nullptr;
   FusedConv3dBackwardWeights<T>* fused_conv3d_backward_weights = nullptr;
+  FusedDiffractionForward<T>* fused_diffraction_forward = nullptr;
+  FusedDiffractionBackward<T>* fused_diffraction_backward = nullptr;
   FusedMaxPoolForward<T>* fused_max_pool_forward = nullptr;
   FusedSeparableConv3dForward<T>* fused_separable_conv3d_forward = nullptr;
   FusedSeparableConv3dBackward<T>* fused_separable_conv3d_backward = nullptr;

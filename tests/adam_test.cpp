@@ -54,4 +54,31 @@ TEST_SUITE("adam") {
       x.check_canaries();
     }
   }
+
+  TEST_CASE("slots of all sizes, cut anywhere by the threads, get what each would get alone") {
+    const Shape sizes[] = {{1, 1, 1, 1, 5000}, {1, 1, 1, 1, 1}, {1, 1, 1, 1, 20001}, {1, 1, 1, 1, 17}, {1, 1, 1, 1, 4096}};
+    std::vector<Array<float>> x, g, m, v;
+    unsigned seed = 1;
+    for (const Shape& s : sizes)
+      for (auto* arrays : {&x, &g, &m, &v}) {
+        arrays->push_back(random_array<float>(s, seed++));
+        for (auto& a : arrays->back()) a = std::abs(a);
+      }
+    auto x1 = x, m1 = m, v1 = v;
+    const AdamParams params{.rate = 0.01, .step = 3};
+    Stream one(1), three(3);
+    std::vector<AdamSlot<float>> together;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      together.push_back({x[i], g[i], m[i], v[i]});
+      const std::vector<AdamSlot<float>> alone{{x1[i], g[i], m1[i], v1[i]}};
+      cpu::adam_step(one, params, alone);
+    }
+    cpu::adam_step(three, params, together);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      CHECK(std::equal(x[i].begin(), x[i].end(), x1[i].begin()));
+      CHECK(std::equal(m[i].begin(), m[i].end(), m1[i].begin()));
+      CHECK(std::equal(v[i].begin(), v[i].end(), v1[i].begin()));
+      x[i].check_canaries();
+    }
+  }
 }

@@ -23,7 +23,7 @@ Tensor<T> random_tensor(Context<T>& context, Shape shape, unsigned seed, bool po
 template <class T>
 Variable<T> recipe_loss(Tape<T>& tape, Network<T>& network, const Tensor<T>& input, const Tensor<T>& measured) {
   const auto out = network.forward(tape, tape.constant(input));
-  const auto f = diffract(out.amplitude, out.phase, input.shape());
+  const auto f = diffract(out.amplitude, out.phase, input.shape(), T(1e-6), network.options().fused);
   const auto r = autograd::log(autograd::pearson_loss(f, measured, {}));
   const auto chi2 = autograd::log(autograd::relative_l2(f, measured, {}, {.fit_scale = true}));
   const auto prior = autograd::log(autograd::uniform_density(out.amplitude), T(1e-3));

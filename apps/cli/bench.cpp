@@ -10,8 +10,8 @@ namespace {
 
 struct Options {
   bench::BenchOptions bench;
-  std::vector<Index> widths{8, 16, 32};
-  Index extent = 64, batch = 1;
+  std::vector<Index> widths{8, 16, 32}, batches{1};
+  Index extent = 64;
   std::string csv;
 };
 
@@ -21,7 +21,8 @@ int bench_command(Options o, const Common& common) {
   o.bench.threads = thread_count(common);
   o.bench.quiet = common.quiet;
   std::vector<bench::NetworkCase> networks;
-  for (const Index width : o.widths) networks.push_back({o.extent, width, o.batch});
+  for (const Index width : o.widths)
+    for (const Index batch : o.batches) networks.push_back({o.extent, width, batch});
   if (!common.quiet) fmt::print("{}\n", device_name());
   bench::Bench bench(default_table(), o.bench);
   bench::run_all(bench, networks);
@@ -51,7 +52,9 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
   c->add_option("--size", o->extent, "extent of the pattern the networks see [voxels]")
       ->capture_default_str()
       ->check(CLI::IsMember({16, 32, 48, 64, 96, 128, 192, 256}));
-  c->add_option("--batch", o->batch, "patterns in a batch")->capture_default_str()->check(CLI::Range(1, 1024));
+  c->add_option("--batch", o->batches, "patterns in a batch; several numbers: one after another")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
   c->add_option("--seconds", o->bench.seconds, "time each case for at least this long")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

@@ -141,7 +141,7 @@ void NetworkFit::step() {
 void NetworkFit::compute(bool with_prior, Method method) {
   auto out = network_.forward(tape_, tape_.constant(problem_.input));
   if (initial_phase_) out.phase = autograd::weighted_sum<float>({1, 1}, {out.phase, tape_.constant(initial_phase_)});
-  const auto f = diffract(out.amplitude, out.phase, problem_.measured.shape());
+  const auto f = diffract(out.amplitude, out.phase, problem_.measured.shape(), 1e-6F, options_.network.fused);
   const auto distance = autograd::pearson_loss(f, problem_.measured, problem_.weights);
   const bool logarithmic = options_.loss == FitLoss::logarithmic;
   const auto chi2 = autograd::relative_l2(f, problem_.measured, problem_.weights, {.fit_scale = logarithmic});

@@ -4,6 +4,7 @@
 #include "hwy/foreach_target.h"
 // (the lines above must come first: Highway compiles the rest of this file once per instruction set)
 #include "hwy/highway.h"
+#include "kernels/cpu/modulus_rows.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/modulus.h"
 
@@ -69,6 +70,12 @@ HWY_EXPORT(intensity_run);
 HWY_EXPORT(intensity_gradient_run);
 constexpr Index grain = 1 << 12;
 }  // namespace
+
+void modulus_row(float epsilon, const float* z, float* m, Index n) { HWY_DYNAMIC_DISPATCH(modulus_run)(epsilon, z, m, n); }
+
+void modulus_gradient_row(const float* z, const float* m, const float* dm, float* dz, Index n) {
+  HWY_DYNAMIC_DISPATCH(modulus_gradient_run)(z, m, dm, dz, n);
+}
 
 void modulus_forward(Stream& stream, float epsilon, ConstView<float> z, View<float> m) {
   modulus::require_shapes(z.shape, m.shape);

@@ -18,6 +18,16 @@ void parallel_tasks(Stream& stream, Index tasks, const Body& body) {
   for (Index t = 0; t < tasks; ++t) body(t);
 }
 
+/// Calls body(piece, task) for all tasks, those of a piece one after another: memory that belongs to the piece can be used again.
+/// There are at most as many pieces as threads.
+template <class Body>
+void parallel_pieces(Stream& stream, Index tasks, const Body& body) {
+  const Index pieces = std::min<Index>(stream.threads(), tasks);
+  parallel_tasks(stream, pieces, [&](Index piece) {
+    for (Index task = tasks * piece / pieces; task < tasks * (piece + 1) / pieces; ++task) body(piece, task);
+  });
+}
+
 /// Calls body(begin, end) over equal contiguous pieces of [0, n), one per thread; boundaries are multiples of `grain`,
 /// and less than two grains of work stay on the calling thread.
 template <class Body>

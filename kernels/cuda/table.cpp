@@ -22,6 +22,8 @@ const KernelTable<float>& table() {
       .fused_conv3d_forward = fused_conv3d_forward,
       .fused_conv3d_backward_data = fused_conv3d_backward_data,
       .fused_conv3d_backward_weights = fused_conv3d_backward_weights,
+      .fused_diffraction_forward = fused_diffraction_forward,
+      .fused_diffraction_backward = fused_diffraction_backward,
       .fused_max_pool_forward = fused_max_pool_forward,
       .fused_separable_conv3d_forward = fused_separable_conv3d_forward,
       .fused_separable_conv3d_backward = fused_separable_conv3d_backward,

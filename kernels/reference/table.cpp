@@ -23,6 +23,8 @@ const KernelTable<T>& table() {
       .fused_conv3d_forward = fused_conv3d_forward<T>,
       .fused_conv3d_backward_data = fused_conv3d_backward_data<T>,
       .fused_conv3d_backward_weights = fused_conv3d_backward_weights<T>,
+      .fused_diffraction_forward = fused_diffraction_forward<T>,
+      .fused_diffraction_backward = fused_diffraction_backward<T>,
       .fused_max_pool_forward = fused_max_pool_forward<T>,
       .fused_separable_conv3d_forward = fused_separable_conv3d_forward<T>,
       .fused_separable_conv3d_backward = fused_separable_conv3d_backward<T>,

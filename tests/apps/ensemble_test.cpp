@@ -1,6 +1,7 @@
 // `fringe ensemble` and what is behind it: whole runs.
 #include "apps/phasing/ensemble.h"
 
+#include <cmath>
 #include <filesystem>
 
 #include "apps/io/cxi.h"
