@@ -28,7 +28,8 @@ void print_agreement(const Reconstruction& r) {
   if (m.contains("best_free_llk")) fmt::print(", free llk {:.4g}", m.at("best_free_llk"));
   fmt::print("\nfirst mode  {:.2f} % of what the kept starts have\n", 100 * m.at("mode_weight"));
   if (m.contains("agreement_error"))
-    fmt::print("agreement   the kept starts differ from the best by {:.3f} (median)\n", m.at("agreement_error"));
+    fmt::print("agreement   the kept starts differ from the best by {:.3f} (median error after alignment)\n",
+               m.at("agreement_error"));
   fmt::print("PRTF = 1/e  at {}\n", resolution_text(r, "prtf"));
   if (m.contains("fsc_at_edge")) fmt::print("FSC = 1/2   at {} (between two half ensembles)\n", resolution_text(r, "fsc"));
 }

@@ -49,6 +49,7 @@ void add_ensemble(CLI::App& app, Common& common, Action& action);
 void add_info(CLI::App& app, Common& common, Action& action);
 void add_lab(CLI::App& app, Common& common, Action& action);
 void add_iterate(CLI::App& app, Common& common, Action& action);
+void add_phase(CLI::App& app, Common& common, Action& action);
 void add_predict(CLI::App& app, Common& common, Action& action);
 void add_prepare(CLI::App& app, Common& common, Action& action);
 void add_refine(CLI::App& app, Common& common, Action& action);

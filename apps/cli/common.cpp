@@ -64,6 +64,7 @@ int run(int argc, char** argv) {
   Action action;
   add_simulate(app, common, action);
   add_prepare(app, common, action);
+  add_phase(app, common, action);
   add_refine(app, common, action);
   add_iterate(app, common, action);
   add_ensemble(app, common, action);

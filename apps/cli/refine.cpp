@@ -106,16 +106,14 @@ void load_refine_files(const CLI::App& command, RefineSettings& s, const Extent&
   } else {
     o.fit.network.levels = s.levels > 0 ? s.levels : default_levels(pattern);
   }
-  if (!s.start.empty()) {
-    o.object = io::read_start(s.start, pattern);
-    // At the rate of a random start the network forgets what it was given (docs/iterative.md).
-    if (!given(command, "--rate")) o.fit.schedule.rate = 0.0005;
-    if (!given(command, "--epochs")) o.fit.epochs = 800;
-  }
   if (o.model.empty() && s.start.empty()) return;
+  const RefineOptions asked = o;
+  if (!s.start.empty()) start_from(o, io::read_start(s.start, pattern));
   // What was learned, or found, is the start: no random phase on top of it.
-  if (!given(command, "--initial-phase")) o.fit.initial_phase = 0;
-  if (!given(command, "--seeds")) o.starts = 1;
+  o.fit.initial_phase = given(command, "--initial-phase") ? asked.fit.initial_phase : 0;
+  o.starts = given(command, "--seeds") ? asked.starts : 1;
+  if (given(command, "--epochs")) o.fit.epochs = asked.fit.epochs;
+  if (given(command, "--rate") || s.paper) o.fit.schedule.rate = asked.fit.schedule.rate;
 }
 
 std::map<std::string, std::string> configuration_of(const RefineOptions& o) {

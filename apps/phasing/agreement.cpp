@@ -73,15 +73,17 @@ Reconstruction agreement(const Pattern& pattern, const Mask& free, const std::ve
                          const AgreementOptions& options) {
   const std::size_t best = best_of(members);
   const double limit = outlier_limit(members, options.deviations);
+  const Volume<Complex>& reference = options.reference.empty() ? members[best].object : options.reference;
+  const auto is_reference = [&](std::size_t k) { return members[k].object.data == reference.data; };
   std::vector<Volume<Complex>> aligned(members.size());
   std::vector<double> errors(members.size());
   parallel_items(static_cast<Index>(members.size()), options.threads, [&](Index k) {
     const auto at = static_cast<std::size_t>(k);
     aligned[at] = members[at].object;
-    if (at == best) return;
-    auto a = align(members[at].object, members[best].object);
+    if (is_reference(at)) return;
+    auto a = align(members[at].object, reference);
     for (auto& v : a.object.data) v /= a.scale;  // each is on the pattern's scale already
-    aligned[at] = converted<Complex>(pad_or_crop(a.object, members[best].object.extent));
+    aligned[at] = converted<Complex>(pad_or_crop(a.object, reference.extent));
     errors[at] = a.error;
   });
 
@@ -96,7 +98,7 @@ Reconstruction agreement(const Pattern& pattern, const Mask& free, const std::ve
     flags.value.push_back(keeps);
     if (!keeps) continue;
     kept.push_back(std::move(aligned[k]));
-    if (k != best) kept_errors.push_back(errors[k]);
+    if (!is_reference(k)) kept_errors.push_back(errors[k]);
   }
   r.curves["start_error"] = {flags.epoch, errors};
   for (const std::string name : {"chi2", "chi2_all", "pearson", "llk", "free_llk", "true_error", "seconds"}) {
@@ -130,13 +132,20 @@ Reconstruction agreement(const Pattern& pattern, const Mask& free, const std::ve
   if (kept.size() >= 2) {
     const Extent& e = pattern.intensity.extent;
     put_resolution(r, "fsc", fourier_shell_correlation(mean_of(kept, 0, e), mean_of(kept, 1, e), basis, options.threads), 0.5);
-    r.metrics["agreement_error"] = median(kept_errors);
   }
+  if (!kept_errors.empty()) r.metrics["agreement_error"] = median(kept_errors);
 
   r.object = std::move(modes.modes[0]);
   r.calculated = converted<float>(diffract(r.object, pattern.intensity.extent, options.threads));
   judge(r, free, options.threads);
   r.support = support_of(converted<std::complex<double>>(r.object), 0.3);
+  double epochs = 0, seconds = 0;
+  for (const auto& m : members) {
+    if (const auto found = m.metrics.find("epochs"); found != m.metrics.end()) epochs += found->second;
+    if (const auto found = m.metrics.find("seconds"); found != m.metrics.end()) seconds += found->second;
+  }
+  r.metrics["epochs"] = epochs;
+  if (seconds > 0) r.metrics["epochs_per_second"] = epochs / seconds;
   r.metrics["starts"] = static_cast<double>(members.size());
   r.metrics["kept"] = static_cast<double>(kept.size());
   r.metrics["outlier_limit"] = limit;

@@ -124,6 +124,7 @@ class Refinement {
   Volume<Complex> object_;              ///< to start from, centred, of density 1; or empty
 
   Index epochs_ = options_.fit.epochs;  ///< of a whole run, cut to the time limit
+  Index hand_over_epochs_ = options_.hand_over.epochs;  ///< of each start, cut likewise
   Index current_ = 0;                   ///< number of the start that runs; `starts` when the best is carried on
   Start running_, best_;
   double best_score_ = 0;
@@ -149,12 +150,14 @@ Start Refinement::begin_start(Index number, const std::function<void(const Refin
   const auto report = [&](Index epoch, double misfit) {
     RefineProgress p{.start = number, .starts = options_.starts, .handing_over = true};
     p.epoch = epoch;
-    p.epochs = options_.hand_over.epochs;
+    p.epochs = hand_over_epochs_;
     p.chi2 = misfit;
     p.seconds = seconds_before_ + since(started_);
     progress(p);
   };
-  s.handed_over = hand_over(context_, s.fit->network(), problem_.input, object_, options_.hand_over, report, stop);
+  HandOverOptions handing_over = options_.hand_over;
+  handing_over.epochs = hand_over_epochs_;
+  s.handed_over = hand_over(context_, s.fit->network(), problem_.input, object_, handing_over, report, stop);
   s.fit->begin_with(object_);
   return s;
 }
@@ -168,7 +171,10 @@ void Refinement::fit_epochs_to_time(Start& start) {
   start.fit->read();
   const double affordable = (options_.time_limit - since(started_)) / (since(begin) / 3) * (options_.polish ? 0.93 : 0.97);
   const double shares = options_.starts == 1 ? 1 : 1 + static_cast<double>(options_.starts - 1) * options_.trial;
-  const auto handing_over = static_cast<double>(object_.empty() ? 0 : options_.starts * options_.hand_over.epochs);
+  const auto starts = static_cast<double>(options_.starts);
+  if (!object_.empty())
+    hand_over_epochs_ = std::clamp<Index>(static_cast<Index>(0.4 * affordable / starts), 1, options_.hand_over.epochs);
+  const double handing_over = object_.empty() ? 0 : starts * static_cast<double>(hand_over_epochs_);
   epochs_ = std::clamp<Index>(static_cast<Index>((affordable - handing_over) / shares), 1, options_.fit.epochs);
 }
 
@@ -255,6 +261,7 @@ void Refinement::save_checkpoint() const {
   Checkpoint c;
   c.texts["fingerprint"] = fingerprint(pattern_, options_);
   c.numbers["epochs"] = static_cast<double>(epochs_);
+  c.numbers["hand_over_epochs"] = static_cast<double>(hand_over_epochs_);
   c.numbers["epochs_done"] = static_cast<double>(epochs_done_);
   c.numbers["current"] = static_cast<double>(current_);
   c.numbers["best_score"] = best_score_;
@@ -276,6 +283,7 @@ void Refinement::load_checkpoint() {
           "{}: the checkpoint is of another pattern or other options:\n  there {}\n  here  {}", options_.checkpoint,
           c.text("fingerprint"), fingerprint(pattern_, options_));
   epochs_ = static_cast<Index>(c.number("epochs"));
+  hand_over_epochs_ = static_cast<Index>(c.number("hand_over_epochs"));
   epochs_done_ = static_cast<Index>(c.number("epochs_done"));
   current_ = static_cast<Index>(c.number("current"));
   best_score_ = c.number("best_score");
@@ -326,6 +334,14 @@ Reconstruction Refinement::result(const Start& start, const std::atomic<int>& st
 Reconstruction refine(const Pattern& pattern, const RefineOptions& options,
                       const std::function<void(const RefineProgress&)>& progress, const std::atomic<int>& stop) {
   return Refinement(pattern, options).run(progress, stop);
+}
+
+void start_from(RefineOptions& options, Volume<Complex> object) {
+  options.object = std::move(object);
+  options.starts = 1;
+  options.fit.initial_phase = 0;
+  options.fit.epochs = 800;
+  options.fit.schedule.rate = 0.0005;
 }
 
 Index default_levels(const Extent& extent, Index most) {

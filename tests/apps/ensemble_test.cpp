@@ -27,7 +27,7 @@ void check_equal(const Reconstruction& a, const Reconstruction& b) {
   for (const auto& [name, curve] : a.curves)
     if (name != "start_seconds") CHECK(curve.value == b.curves.at(name).value);
   for (const auto& [name, value] : a.metrics)
-    if (!contains(name, "seconds")) CHECK(value == b.metrics.at(name));
+    if (!contains(name, "second")) CHECK(value == b.metrics.at(name));
 }
 
 }  // namespace
@@ -85,7 +85,7 @@ TEST_SUITE("ensemble") {
     CHECK(contains(o.err, "starts done 5/5"));
     const auto json = contents(f / "e.json");
     for (const std::string key :
-         {"chi2", "pearson", "llk", "free_llk", "true_error", "seconds", "device", "version", "command", "kept", "mode_weight",
+         {"chi2", "pearson", "llk", "free_llk", "true_error", "seconds", "epochs", "epochs_per_second", "device", "version", "command", "kept", "mode_weight",
           "median_free_llk", "std_chi2", "prtf_resolution_voxels", "start_free_llk", "start_seed", "recipe"})
       CHECK(contains(json, "\"" + key + "\": "));
     const auto r = io::read_reconstruction(f / "e.cxi");

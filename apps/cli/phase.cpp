@@ -1,0 +1,74 @@
+#include "apps/phasing/phase.h"
+
+#include "apps/cli/agreement.h"
+#include "apps/cli/progress.h"
+#include "apps/cli/result.h"
+#include "apps/io/cxi.h"
+
+namespace fringe::cli {
+namespace {
+
+struct Options {
+  std::string input, time;
+  std::vector<std::string> outputs;
+  PhaseOptions phase;
+};
+
+int phase(Options& o, const Common& common) {
+  require_writable_outputs(o.outputs, common);
+  const Pattern pattern = io::read_pattern(o.input);
+  o.phase.seed = common.seed;
+  o.phase.threads = thread_count(common);
+  watch_signals();
+  Phased done;
+  {
+    ProgressLine line(common.quiet);
+    done = fringe::phase(
+        pattern, o.phase,
+        [&](const PhaseProgress& p) {
+          line.show(fmt::format("{}  {:.0f} %  best free llk {:.4g}  {}", p.step, 100 * p.share, p.best, duration(p.seconds)));
+        },
+        stop_signal);
+  }
+  auto& r = done.result;
+  if (r.object.empty()) {
+    fmt::print(stderr, "fringe: interrupted before a start had begun: nothing to write\n");
+    return 128 + stop_signal;
+  }
+  const std::string failures = write_outputs(r, o.input, o.outputs, common);
+  if (!common.quiet) {
+    for (const auto& step : done.steps)
+      fmt::print("{:<42}  free llk {:<9.4g}  {}{}\n", step.what, step.free_llk,
+                 step.true_error ? fmt::format("true error {:.4f}  ", *step.true_error) : "", duration(step.seconds));
+    fmt::print("result      {}\n\n", done.kept);
+    print_metrics(r);
+    print_agreement(r);
+    fmt::print("{}\n{} in all\nwritten     {}\n", done.verdict, duration(r.metrics.at("seconds")), fmt::join(o.outputs, ", "));
+  }
+  require(failures.empty(), "{}", failures);
+  return stop_signal == 0 ? 0 : 128 + stop_signal;
+}
+
+}  // namespace
+
+void add_phase(CLI::App& app, Common& common, Action& action) {
+  auto* c =
+      app.add_subcommand("phase", "retrieve the crystal by the best recipe known (docs/phase.md), and say how sure it is");
+  auto o = std::make_shared<Options>();
+  c->add_option("input", o->input, "CXI file with a pattern, or file.h5:/path/to/array of intensities")
+      ->required()
+      ->type_name("PATTERN");
+  c->add_option("-o,--output", o->outputs, "result: .cxi, or .vti for ParaView; may be given several times")
+      ->required()
+      ->type_name("FILE");
+  c->add_option("--time", o->time,
+                "time for everything: 90, 90s, 2m, 1h (default: what it takes, two minutes at 64^3 on two cores)")
+      ->type_name("TIME");
+  add_common_options(*c, common);
+  c->callback([o, &common, &action] {
+    if (!o->time.empty()) o->phase.time_limit = parse_duration(o->time);
+    action = [o, &common] { return phase(*o, common); };
+  });
+}
+
+}  // namespace fringe::cli

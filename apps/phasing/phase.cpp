@@ -1,0 +1,252 @@
+#include "apps/phasing/phase.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "apps/phasing/agreement.h"
+#include "apps/phasing/alignment.h"
+#include "apps/phasing/ensemble.h"
+#include "apps/phasing/iterate.h"
+#include "apps/phasing/outcome.h"
+#include "apps/phasing/polish.h"
+#include "apps/phasing/refine.h"
+#include "apps/phasing/simulate.h"
+#include "apps/phasing/starting_object.h"
+#include "engine/device.h"
+
+namespace fringe {
+namespace {
+
+// The numbers of the recipe (docs/phase.md has what was measured).
+constexpr Index starts = 40, survivors = 6;
+constexpr const char* search_recipe = "3*(80*RAAR+20*ER)+20*ML";
+constexpr const char* finish_recipe = "3*(80*RAAR+20*ER)+50*ER+20*ML";
+constexpr const char* last_recipe = "50*ER+20*ML";
+/// Shares of the time limit by which searching, carrying the survivors to their end, and the network are over.
+constexpr double search_share = 0.2, finish_share = 0.35, network_share = 0.9;
+
+/// The object, within its own support.
+void begin_with(IterateOptions& o, const Volume<Complex>& object) {
+  o.object = object;
+  o.first_support = FirstSupport::given;
+  o.support = Mask(object.extent);
+  for (std::size_t i = 0; i < o.support.data.size(); ++i) o.support.data[i] = object.data[i] != Complex(0);
+}
+
+class Phasing {
+ public:
+  Phasing(const Pattern& pattern, const PhaseOptions& options, const std::function<void(const PhaseProgress&)>& progress,
+          const std::atomic<int>& stop)
+      : pattern_(pattern),
+        options_(options),
+        progress_(progress),
+        stop_(stop),
+        free_(make_free_mask(options.seed, pattern.intensity.extent, pattern.mask)) {}
+
+  Phased run() {
+    const auto found = search();
+    auto ended = carry_on(found);
+    if (ended.empty()) ended = found;
+    if (ended.empty() && best_.object.empty()) return {};  // interrupted before anything was there
+    if (ended.empty()) ended = {{options_.seed, best_.object, {{"free_llk", best_.score}, {"chi2", 1}}}};
+    if (ended.size() > 1) {
+      const auto begin = Clock::now();
+      const auto r = agreement(pattern_, free_, ended, {.threads = options_.threads});
+      consider(fmt::format("the average of {:.0f} of them", r.metrics.at("kept")), r.object, begin);
+    }
+    network();
+    polish_best();
+    return conclude(ended);
+  }
+
+ private:
+  struct Candidate {
+    std::string what;
+    Volume<Complex> object;
+    double score = std::numeric_limits<double>::infinity();
+  };
+
+  double score(const Volume<Complex>& object) const {
+    return free_llk(calculated_intensity(object, pattern_, free_, options_.threads), pattern_, free_);
+  }
+  void offer(const std::string& what, const Volume<Complex>& object) {
+    const double s = score(object);
+    const std::lock_guard lock(mutex_);
+    if (s < best_.score) best_ = {what, object, s};
+  }
+  /// offer(), as a step that took since `begin`.
+  void consider(const std::string& what, const Volume<Complex>& object, Clock::time_point begin) {
+    PhaseStepDone step{what, score(object), {}, since(begin)};
+    if (!pattern_.truth.empty()) step.true_error = align(object, pattern_.truth, {.threads = options_.threads}).error;
+    done_.steps.push_back(std::move(step));
+    offer(what, object);
+  }
+  double left(double share = 1) const {
+    return options_.time_limit > 0 ? share * options_.time_limit - since(started_) : std::numeric_limits<double>::infinity();
+  }
+
+  /// `count` runs of iterate side by side, none begun after `share` of the time limit. `settings(k)`: of run number k.
+  std::vector<Member> iterate_all(const std::string& step, const std::string& what, Index count, double share,
+                                  const std::function<IterateOptions(Index)>& settings) {
+    std::atomic<int> over{stop_ != 0};  // the signal, or the time is
+    const RunStart run = [&](const StartJob& job) {
+      IterateOptions o = settings(job.number);
+      o.starts = 1;
+      o.seed = options_.seed;
+      o.threads = job.threads;
+      if (options_.time_limit > 0) o.time_limit = std::max(1e-3, left(share));
+      auto r = iterate(
+          pattern_, o,
+          [&](const IterateProgress& p) { job.progress(static_cast<double>(p.iteration) / static_cast<double>(p.iterations)); },
+          stop_);
+      if (stop_ != 0) {
+        offer("an unfinished start", r.object);
+        over = 1;
+      }
+      return r;
+    };
+    const auto report = [&](const EnsembleProgress& p) {
+      if (p.done > 0 && left(share) <= 0) over = 1;
+      progress_({step, p.share, std::min(best_.score, std::isnan(p.best) ? best_.score : p.best), since(started_)});
+    };
+    const auto begin = Clock::now();
+    auto ran = run_starts({.starts = count, .threads = options_.threads}, run, report, over);
+    require(!ran.members.empty() || !best_.object.empty() || stop_ != 0, "phase: no start came to its end: {}",
+            ran.failures.empty() ? "the time is too short" : ran.failures.front());
+    std::sort(ran.members.begin(), ran.members.end(), [](const Member& a, const Member& b) { return a.score() < b.score(); });
+    if (!ran.members.empty())
+      consider(fmt::format("{} {}: seed {}", ran.members.size(), what, ran.members.front().seed), ran.members.front().object,
+               begin);
+    return std::move(ran.members);
+  }
+
+  std::vector<Member> search() {
+    auto found = iterate_all("short starts", "short starts", starts, search_share, [](Index k) {
+      IterateOptions o;
+      o.recipe = parse_recipe(search_recipe);
+      o.first_start = k;
+      return o;
+    });
+    searched_ = static_cast<Index>(found.size());
+    return found;
+  }
+
+  std::vector<Member> carry_on(const std::vector<Member>& found) {
+    if (stop_ != 0 || found.empty() || left(finish_share) <= 0) return {};
+    const auto count = std::min<Index>(survivors, static_cast<Index>(found.size()));
+    return iterate_all("the best carried on", "best ones carried on", count, finish_share, [&](Index k) {
+      const Member& m = found[static_cast<std::size_t>(k)];
+      IterateOptions o;
+      o.recipe = parse_recipe(finish_recipe);
+      o.first_start = static_cast<Index>(m.seed - options_.seed);  // its threshold
+      begin_with(o, m.object);
+      o.shrink_wrap.start = 10;
+      o.shrink_wrap.sigma = 1;
+      return o;
+    });
+  }
+
+  /// The network from the best so far, then projections from what it draws.
+  void network() {
+    const Extent& e = pattern_.intensity.extent;
+    const bool drawable = std::all_of(e.begin(), e.end(), [](Index n) { return n % 2 == 0 && n >= 8; });
+    if (stop_ != 0 || !drawable || left(network_share) <= 0) return;
+    auto begin = Clock::now();
+    RefineOptions o;
+    start_from(o, best_.object);
+    o.fit.network.levels = default_levels(e);
+    o.seed = options_.seed;
+    o.threads = options_.threads;
+    if (options_.time_limit > 0) o.time_limit = left(network_share);
+    const auto r = refine(
+        pattern_, o,
+        [&](const RefineProgress& p) {
+          const double share = static_cast<double>(p.epoch) / static_cast<double>(std::max<Index>(1, p.epochs));
+          progress_({p.handing_over ? "the network learns the crystal" : "the network fits the pattern", share, best_.score,
+                     since(started_)});
+        },
+        stop_);
+    consider("the network, from the best so far", r.object, begin);
+    if (stop_ != 0 || left() <= 0) return;
+    begin = Clock::now();
+    IterateOptions i;
+    i.recipe = parse_recipe(last_recipe);
+    i.seed = options_.seed;
+    i.starts = 1;
+    i.threads = options_.threads;
+    i.shrinks = false;
+    begin_with(i, starting_object(r.object, e));
+    consider("projections, from the network's crystal",
+             iterate(
+                 pattern_, i, [](const IterateProgress&) {}, stop_)
+                 .object,
+             begin);
+  }
+
+  void polish_best() {
+    if (stop_ != 0 || left() <= 0) return;
+    const auto begin = Clock::now();
+    Context<float> context(default_table(), options_.threads);
+    const FitProblem problem(context, pattern_, free_, FitInput::logarithm);
+    progress_({"the single voxels are polished", 0, best_.score, since(started_)});
+    PolishOptions polishing;
+    polishing.time_limit = left();
+    const auto polished = polish(context, problem, best_.object, polishing, stop_);
+    consider(fmt::format("the best so far, polished for {} steps", polished.steps), polished.object, begin);
+  }
+
+  Phased conclude(const std::vector<Member>& ended) {
+    Reconstruction r = agreement(pattern_, free_, ended, {.reference = best_.object, .threads = options_.threads});
+    r.object = best_.object;
+    r.calculated = converted<float>(diffract(r.object, pattern_.intensity.extent, options_.threads));
+    judge(r, free_, options_.threads);
+    r.support = support_of(converted<std::complex<double>>(r.object), 0.3);
+    r.metrics["searched"] = static_cast<double>(searched_);
+    r.metrics["seconds"] = since(started_);
+    r.configuration = {{"method", "phase"},
+                       {"kept", best_.what},
+                       {"search_recipe", search_recipe},
+                       {"finish_recipe", finish_recipe},
+                       {"seed", std::to_string(options_.seed)},
+                       {"time_limit", fmt::format("{}", options_.time_limit)},
+                       {"threads", std::to_string(options_.threads)}};
+    r.device = device_name();
+    r.start_time = start_time_;
+    done_.kept = best_.what;
+    done_.verdict = verdict(r);
+    r.configuration["verdict"] = done_.verdict;
+    done_.result = std::move(r);
+    return std::move(done_);
+  }
+
+  static std::string verdict(const Reconstruction& r) {
+    const auto error = r.metrics.find("agreement_error");
+    if (error == r.metrics.end()) return "how sure: unknown, only one start came to its end";
+    const char* words = error->second < 0.1 ? "sure: the best starts show the same crystal"
+                        : error->second < 0.3
+                            ? "fairly sure: the best starts differ in detail"
+                            : "not sure: the best starts show different crystals; look at the spread before believing any";
+    return fmt::format("how sure: {} (they differ by {:.3f})", words, error->second);
+  }
+
+  const Pattern& pattern_;
+  const PhaseOptions& options_;
+  const std::function<void(const PhaseProgress&)>& progress_;
+  const std::atomic<int>& stop_;
+  Mask free_;
+  std::mutex mutex_;  ///< of best_, while starts run
+  Candidate best_;
+  Index searched_ = 0;
+  Phased done_;
+  Clock::time_point started_ = Clock::now();
+  std::string start_time_ = utc_now();
+};
+
+}  // namespace
+
+Phased phase(const Pattern& pattern, const PhaseOptions& options, const std::function<void(const PhaseProgress&)>& progress,
+             const std::atomic<int>& stop) {
+  return Phasing(pattern, options, progress, stop).run();
+}
+
+}  // namespace fringe

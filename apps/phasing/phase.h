@@ -1,0 +1,52 @@
+// The way from a pattern to the crystal that measured best (docs/phase.md): nothing to tune, everything judged by voxels that
+// no fit has seen.
+//
+//   1. many short starts of projections; those of small free LLK go on, the others end there
+//   2. the survivors are carried to their end, each inside the support it has found
+//   3. the network is handed the best of them, and projections the network's crystal; the single voxels of the best are
+//   polished
+//   4. each of these, and the survivors' average, is a candidate: that of the smallest free LLK is the result
+#pragma once
+#include <atomic>
+#include <functional>
+#include <optional>
+
+#include "apps/phasing/pattern.h"
+
+namespace fringe {
+
+struct PhaseOptions {
+  std::uint64_t seed = 1;
+  double time_limit = 0;  ///< [s] for everything, 0: as long as it takes
+  int threads = 1;
+};
+
+struct PhaseProgress {
+  std::string step;
+  double share = 0;  ///< of this step
+  double best = 0;   ///< smallest free LLK so far
+  double seconds = 0;
+};
+
+struct PhaseStepDone {
+  std::string what;
+  double free_llk = 0;               ///< of its best
+  std::optional<double> true_error;  ///< of its best, in simulation
+  double seconds = 0;
+};
+
+struct Phased {
+  /// With the metric searched, the number of short starts, as of agreement() over the survivors, but for the object, which is
+  /// the best of all candidates, and for what is said of it.
+  Reconstruction result;
+  std::vector<PhaseStepDone> steps;
+  std::string kept;     ///< what the result is
+  std::string verdict;  ///< how sure it is, in a sentence
+};
+
+/// `stop` as of refine(): the best so far is the result then. The same seed gives the same result unless the time limit cuts
+/// it.
+Phased phase(const Pattern& pattern, const PhaseOptions& options, const std::function<void(const PhaseProgress&)>& progress,
+             const std::atomic<int>& stop);
+
+}  // namespace fringe

@@ -1,0 +1,76 @@
+// `fringe phase` and what is behind it.
+#include "apps/phasing/phase.h"
+
+#include "apps/io/cxi.h"
+#include "apps/phasing/simulate.h"
+#include "tests/apps/files.h"
+
+using namespace fringe;
+using namespace fringe::test;
+
+namespace {
+
+const std::atomic<int> go{0};
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_SUITE("phase") {
+  TEST_CASE("a noisy crystal is found; the result is the best of all steps") {
+    CrystalOptions crystal;
+    crystal.size = 32;
+    const auto pattern = expose(make_crystal(crystal, 1), {.photons = 1e6, .noise = true}, 1);
+    std::string steps;
+    const auto done = phase(
+        pattern, {.threads = 2}, [&](const PhaseProgress& p) { steps += p.step; }, go);
+    const auto& r = done.result;
+    CHECK(r.metrics.at("true_error") < 0.2);
+    REQUIRE(done.steps.size() >= 3);
+    for (const auto& step : done.steps) CHECK(r.metrics.at("free_llk") <= step.free_llk * (1 + 1e-4));
+    CHECK(contains(done.verdict, "how sure"));
+    CHECK(contains(steps, "carried on"));
+    CHECK(r.metrics.at("kept") >= 2);
+    CHECK(r.maps.contains("phase_std"));
+  }
+
+  TEST_CASE("the same seed gives the same bits; stopped before anything is there, there is no result") {
+    CrystalOptions crystal;
+    crystal.size = 16;
+    const auto pattern = expose(make_crystal(crystal, 1), {.photons = 1e6}, 1);
+    const auto once = [&] {
+      return phase(
+                 pattern, {.threads = 2}, [](const PhaseProgress&) {}, go)
+          .result;
+    };
+    const auto a = once(), b = once();
+    CHECK(a.object.data == b.object.data);
+    CHECK(a.maps.at("phase_std").data == b.maps.at("phase_std").data);
+    const std::atomic<int> stopped{2};
+    CHECK(phase(
+              pattern, {}, [](const PhaseProgress&) {}, stopped)
+              .result.object.empty());
+  }
+
+  TEST_CASE("the command: what it prints and writes, its time limit, Ctrl-C") {
+    const Folder f("phase");
+    const auto file = [&](const char* name) { return "'" + (f / name) + "'"; };
+    REQUIRE(fringe::test::fringe(f, "simulate -q -o " + file("c.cxi") + " --size 16 --seed 3 --photons 1e5").code == 0);
+    const auto o = fringe::test::fringe(f, "phase " + file("c.cxi") + " -o " + file("r.cxi") + " --json " + file("r.json"));
+    CHECK(o.code == 0);
+    for (const char* text : {"result", "free llk", "how sure", "PRTF = 1/e", "written"}) CHECK(contains(o.out, text));
+    for (const std::string key :
+         {"chi2", "pearson", "llk", "free_llk", "true_error", "seconds", "agreement_error", "median_free_llk", "verdict"})
+      CHECK(contains(contents(f / "r.json"), "\"" + key + "\": "));
+    CHECK(io::read_reconstruction(f / "r.cxi").maps.size() == 4);
+    const auto quick = fringe::test::fringe(f, "phase -q " + file("c.cxi") + " -o " + file("t.cxi") + " --time 1s");
+    CHECK(quick.code == 0);
+    CHECK(quick.out.empty());
+    CHECK(io::read_reconstruction(f / "t.cxi").metrics.at("seconds") < 5);
+    const auto interrupted =
+        fringe::test::fringe(f, "phase -q " + file("c.cxi") + " -o " + file("i.cxi"), "timeout --preserve-status -s INT 0.8 ");
+    const bool known = interrupted.code == 130 || interrupted.code == 0;
+    CHECK(known);
+    for (const std::string usage : {"--starts 3", "--time soon", "--checkpoint k.h5"})
+      CHECK(fringe::test::fringe(f, "phase a.cxi -o b.cxi " + usage).code == 2);
+  }
+}
