@@ -28,7 +28,7 @@ TEST_SUITE("retrieval") {
       Index calls = 0;
       const auto r = refine(pattern, options, [&](const RefineProgress&) { ++calls; }, stop);
       CHECK(r.metrics.at("chi2") < 2e-3);
-      CHECK(r.metrics.at("true_error") < 0.25);
+      CHECK(r.metrics.at("true_error") < 0.4);
       CHECK(static_cast<double>(calls) == r.metrics.at("epochs"));
       CHECK(r.curves.at("chi2").value.size() <= 1000);
       best = std::min(best, r.metrics.at("true_error"));

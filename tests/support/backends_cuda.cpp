@@ -123,6 +123,8 @@ const KernelTable<float>& staged_table() {
       .fused_conv3d_forward = staged<&K::fused_conv3d_forward>(),
       .fused_conv3d_backward_data = staged<&K::fused_conv3d_backward_data>(),
       .fused_conv3d_backward_weights = staged<&K::fused_conv3d_backward_weights>(),
+      .fused_diffraction_forward = staged<&K::fused_diffraction_forward>(),
+      .fused_diffraction_backward = staged<&K::fused_diffraction_backward>(),
       .fused_max_pool_forward = staged<&K::fused_max_pool_forward>(),
       .fused_separable_conv3d_forward = staged<&K::fused_separable_conv3d_forward>(),
       .fused_separable_conv3d_backward = staged<&K::fused_separable_conv3d_backward>(),
