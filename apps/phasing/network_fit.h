@@ -66,7 +66,7 @@ class NetworkFit {
   /// `most_unread` of them waits itself.
   std::vector<Epoch> read();
   Index unread() const { return static_cast<Index>(news_.size()) + rows_; }
-  static constexpr Index most_unread = 64;
+  static constexpr Index most_unread = 32;
 
   Index epoch() const { return epoch_; }
   bool finished() const { return epoch_ >= options_.epochs; }
