@@ -22,9 +22,9 @@ std::size_t best_of(const std::vector<Member>& members);
 double outlier_limit(const std::vector<Member>& members, double deviations);
 
 struct AgreementOptions {
-  double deviations = 3;      ///< of outlier_limit()
-  Index modes = 5;            ///< kept in the result at most
-  Volume<Complex> reference;  ///< to align with instead of the best member; may be empty
+  double deviations = 3;           ///< of outlier_limit()
+  Index modes = 5;                 ///< kept in the result at most
+  Volume<Complex> reference = {};  ///< to align with instead of the best member; may be empty
   int threads = 1;
 };
 

@@ -26,8 +26,8 @@ struct EnsembleOptions {
   Index starts = 20;
   int threads = 1;
   bool side_by_side = true;  ///< as many starts at a time as there are threads; false: one after another, each with all threads
-  std::string folder;        ///< of the starts' results, start-0000.cxi, ...; made when missing; empty: nothing is kept
-  std::string fingerprint;   ///< what must be equal for a result in the folder to be taken
+  std::string folder = {};   ///< of the starts' results, start-0000.cxi, ...; made when missing; empty: nothing is kept
+  std::string fingerprint = {};  ///< what must be equal for a result in the folder to be taken
 };
 
 struct EnsembleProgress {

@@ -18,7 +18,7 @@ namespace fringe {
 namespace {
 
 // The numbers of the recipe (docs/phase.md has what was measured).
-constexpr Index starts = 40, survivors = 6;
+constexpr Index starts = 40, survivors = 16, compared = 6;
 constexpr const char* search_recipe = "3*(80*RAAR+20*ER)+20*ML";
 constexpr const char* finish_recipe = "3*(80*RAAR+20*ER)+50*ER+20*ML";
 constexpr const char* last_recipe = "50*ER+20*ML";
@@ -49,10 +49,11 @@ class Phasing {
     if (ended.empty()) ended = found;
     if (ended.empty() && best_.object.empty()) return {};  // interrupted before anything was there
     if (ended.empty()) ended = {{options_.seed, best_.object, {{"free_llk", best_.score}, {"chi2", 1}}}};
+    if (ended.size() > compared) ended.resize(compared);
     if (ended.size() > 1) {
       const auto begin = Clock::now();
       const auto r = agreement(pattern_, free_, ended, {.threads = options_.threads});
-      consider(fmt::format("the average of {:.0f} of them", r.metrics.at("kept")), r.object, begin);
+      consider(fmt::format("the average of the best {:.0f}", r.metrics.at("kept")), r.object, begin);
     }
     network();
     polish_best();
@@ -166,6 +167,7 @@ class Phasing {
                      since(started_)});
         },
         stop_);
+    if (r.curves.at("chi2").value.empty()) return;  // interrupted while it learned
     consider("the network, from the best so far", r.object, begin);
     if (stop_ != 0 || left() <= 0) return;
     begin = Clock::now();
