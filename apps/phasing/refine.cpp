@@ -63,13 +63,15 @@ std::string fingerprint(const Pattern& pattern, const RefineOptions& o) {
                      static_cast<int>(f.network.upsampling), object.real(), object.imag(), o.hand_over.epochs, o.hand_over.rate);
 }
 
-/// Whether the fit has stopped getting better: less than half a per cent of chi^2 in the last fifth of the run.
-bool on_plateau(const Start& start, Index epochs) {
+/// Whether the fit has stopped getting better: less than half a per cent of chi^2 from one fifth of the run to the next. Where the
+/// rate or the prior still falls, what that brings comes last: such a run is not ended before nine tenths.
+bool on_plateau(const Start& start, const FitOptions& fit, Index epochs) {
   const auto& loss = start.loss.value;
-  const auto window = static_cast<std::size_t>(std::max<Index>(200, epochs / 5));
-  if (loss.size() < window + static_cast<std::size_t>(epochs / 2)) return false;
-  const auto middle = loss.end() - static_cast<std::ptrdiff_t>(window);
-  const double before = *std::min_element(loss.begin(), middle), lately = *std::min_element(middle, loss.end());
+  const auto window = std::max<Index>(200, epochs / 5), done = static_cast<Index>(loss.size());
+  const bool falling = fit.schedule.schedule == Schedule::cosine || fit.prior.weight > 0;
+  if (done < 2 * window || done < epochs * (falling ? 9 : 7) / 10) return false;
+  const auto middle = loss.end() - window;
+  const double before = *std::min_element(middle - window, middle), lately = *std::min_element(middle, loss.end());
   return before - lately < 0.01;
 }
 
@@ -197,7 +199,7 @@ bool Refinement::advance(Start& start, Index epochs, const std::function<void(co
       save_checkpoint();
       last_checkpoint_ = Clock::now();
     }
-    if (options_.stop_on_plateau && epochs == epochs_ && on_plateau(start, epochs_)) return true;
+    if (options_.stop_on_plateau && epochs == epochs_ && on_plateau(start, options_.fit, epochs_)) return true;
   }
   return true;
 }
