@@ -41,8 +41,13 @@ class EnsemblePage {
   void header(const std::string& title) {
     const auto& m = r_.metrics;
     canvas_.text(40, 52, title, 26, Align::left, io::grey(0.1), true);
-    std::string numbers = fmt::format("average of {:.0f} starts of {:.0f}     first mode {:.2f} %     chi² {:.3e}     r {:.5f}",
-                                      m.at("kept"), m.at("starts"), 100 * m.at("mode_weight"), m.at("chi2"), m.at("pearson"));
+    // `phase` keeps the best of its steps, which need not be the average.
+    const auto kept = r_.configuration.find("kept");
+    std::string numbers = kept == r_.configuration.end()
+                              ? fmt::format("average of {:.0f} starts of {:.0f}", m.at("kept"), m.at("starts"))
+                              : fmt::format("{}, beside {:.0f} starts", kept->second, m.at("kept"));
+    numbers += fmt::format("     first mode {:.2f} %     chi² {:.3e}     r {:.5f}", 100 * m.at("mode_weight"), m.at("chi2"),
+                           m.at("pearson"));
     if (m.contains("free_llk")) numbers += fmt::format("     free LLK {:.4g}", m.at("free_llk"));
     if (m.contains("true_error")) numbers += fmt::format("     true error {:.3f}", m.at("true_error"));
     canvas_.text(40, 84, numbers, 18, Align::left, io::grey(0.25));
