@@ -35,6 +35,11 @@ int thread_count(const Common& common);
 /// Set by SIGINT and SIGTERM while a command runs that asked for it with watch_signals().
 extern std::atomic<int> stop_signal;
 void watch_signals();
+/// Of a command that did what it could: 0, or 128 + the signal that cut it short.
+int exit_code();
+
+/// Whether an option was given on the command line; false for one that the command does not have.
+bool given(const CLI::App& command, const char* name);
 
 /// Runs the program; returns its exit code: 0 done, 1 bad input, 2 wrong usage, 130/143 interrupted.
 int run(int argc, char** argv);

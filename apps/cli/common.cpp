@@ -23,6 +23,13 @@ void watch_signals() {
   sigaction(SIGTERM, &action, nullptr);
 }
 
+int exit_code() { return stop_signal == 0 ? 0 : 128 + stop_signal; }
+
+bool given(const CLI::App& command, const char* name) {
+  const auto* option = command.get_option_no_throw(name);
+  return option != nullptr && option->count() > 0;
+}
+
 void add_common_options(CLI::App& command, Common& common, bool with_seed) {
   command.add_flag("-q,--quiet", common.quiet, "print errors only");
   command.add_option("--json", common.json, "write a report with every metric, time and setting to this file")

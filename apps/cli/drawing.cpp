@@ -54,6 +54,22 @@ io::Colour phase_bar(const CrystalView& view, double share) {
   return view.cyclic ? io::cyclic(share - 0.5) : io::diverging(share);
 }
 
+void slice(io::Canvas& canvas, const CrystalView& view, const Plane& plane, const Extent& extent, double x, double y, double w,
+           double h, const std::function<io::Colour(std::size_t)>& colour) {
+  canvas.cells(x, y, w, h, view.extent[plane.row], view.extent[plane.column], [&](Index row, Index column) {
+    Index at[3];
+    at[plane.normal] = view.cut[plane.normal];
+    at[plane.row] = view.begin[plane.row] + row;
+    at[plane.column] = view.begin[plane.column] + column;
+    return colour(static_cast<std::size_t>((at[0] * extent[1] + at[1]) * extent[2] + at[2]));
+  });
+  canvas.frame(x, y, w, h);
+}
+
+void slice_title(io::Canvas& canvas, const CrystalView& view, const Plane& plane, double x, double y) {
+  canvas.text(x, y, fmt::format("plane {} = {}", "DHW"[plane.normal], view.cut[plane.normal]), 15, Align::centre, io::grey(0.35));
+}
+
 double round_down(double limit) {
   const double power = std::pow(10, std::floor(std::log10(limit)));
   for (const double step : {5.0, 2.0})

@@ -30,6 +30,12 @@ std::optional<CrystalView> view_of(const Volume<Complex>& object, const Volume<s
 io::Colour phase_colour(const CrystalView& view, double phase);
 io::Colour phase_bar(const CrystalView& view, double share);
 
+/// One of the three slices, framed, at (x, y), w x h; `colour` of the voxel with this index in an array of this extent.
+void slice(io::Canvas& canvas, const CrystalView& view, const Plane& plane, const Extent& extent, double x, double y, double w,
+           double h, const std::function<io::Colour(std::size_t voxel)>& colour);
+/// "plane D = 12", above a column of slices.
+void slice_title(io::Canvas& canvas, const CrystalView& view, const Plane& plane, double x, double y);
+
 /// The largest of 1, 2, 5 x 10^k that is not above `limit`.
 double round_down(double limit);
 

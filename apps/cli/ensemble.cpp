@@ -32,14 +32,20 @@ struct Options {
 
 double share(Index done, Index all) { return static_cast<double>(done) / static_cast<double>(std::max<Index>(1, all)); }
 
+/// The options of one start.
+template <class Settings>
+Settings of_one(Settings options, const StartJob& job) {
+  options.starts = 1;
+  options.first_start = job.number;
+  options.threads = job.threads;
+  options.checkpoint = job.checkpoint;
+  options.resume = job.resume;
+  return options;
+}
+
 RunStart iterate_starts(const Pattern& pattern, const IterateOptions& options) {
   return [&](const StartJob& job) {
-    IterateOptions o = options;
-    o.starts = 1;
-    o.first_start = job.number;
-    o.threads = job.threads;
-    o.checkpoint = job.checkpoint;
-    o.resume = job.resume;
+    const IterateOptions o = of_one(options, job);
     auto r = fringe::iterate(
         pattern, o, [&](const IterateProgress& p) { job.progress(share(p.iteration, p.iterations)); }, stop_signal);
     r.configuration = configuration_of(o);
@@ -49,13 +55,8 @@ RunStart iterate_starts(const Pattern& pattern, const IterateOptions& options) {
 
 RunStart refine_starts(const Pattern& pattern, const RefineOptions& options) {
   return [&](const StartJob& job) {
-    RefineOptions o = options;
-    o.starts = 1;
-    o.first_start = job.number;
-    o.threads = job.threads;
-    o.checkpoint = job.checkpoint;
+    RefineOptions o = of_one(options, job);
     o.checkpoint_interval = 20;
-    o.resume = job.resume;
     auto r = fringe::refine(
         pattern, o, [&](const RefineProgress& p) { job.progress(p.handing_over ? 0 : share(p.epoch, p.epochs)); }, stop_signal);
     r.configuration = configuration_of(o);
@@ -177,7 +178,7 @@ int ensemble(Options& o, const Common& common) {
                duration(r.metrics.at("seconds")), e.folder, fmt::join(o.outputs, ", "));
   }
   require(failures.empty(), "{}", failures);
-  return stop_signal == 0 ? 0 : 128 + stop_signal;
+  return exit_code();
 }
 
 }  // namespace
@@ -186,12 +187,7 @@ void add_ensemble(CLI::App& app, Common& common, Action& action) {
   auto* c = app.add_subcommand("ensemble", "many starts of refine or iterate: their average, and how sure it is");
   auto o = std::make_shared<Options>();
   o->command = c;
-  c->add_option("input", o->input, "CXI file with a pattern, or file.h5:/path/to/array of intensities")
-      ->required()
-      ->type_name("PATTERN");
-  c->add_option("-o,--output", o->outputs, "result: .cxi, or .vti for ParaView; may be given several times")
-      ->required()
-      ->type_name("FILE");
+  add_pattern_and_outputs(*c, o->input, o->outputs);
   c->add_option("--starts", o->ensemble.starts,
                 "starts, of seeds --seed, --seed + 1, ...; more of them later go on from those that are there")
       ->capture_default_str()

@@ -79,7 +79,7 @@ int iterate(Options& o, const Common& common) {
                m.at("starts"), m.at("best_seed"), fmt::join(o.outputs, ", "));
   }
   require(failures.empty(), "{}", failures);
-  return stop_signal == 0 ? 0 : 128 + stop_signal;
+  return exit_code();
 }
 
 }  // namespace
@@ -130,9 +130,8 @@ void add_iterate_settings(CLI::App& c, IterateSettings& s) {
 
 void complete_iterate_settings(const CLI::App& command, IterateSettings& s) {
   auto& o = s.options;
-  const auto given = [&](const char* option) { return command.count(option) > 0; };
   if (s.paper) use_paper_recipe(o);
-  if (given("--recipe") || !s.paper) {
+  if (given(command, "--recipe") || !s.paper) {
     try {
       o.recipe = parse_recipe(s.recipe);
     } catch (const Error& e) {
@@ -145,7 +144,7 @@ void complete_iterate_settings(const CLI::App& command, IterateSettings& s) {
     o.first_support = FirstSupport::autocorrelation;
   else if (!s.support.empty() || !s.start.empty())
     o.first_support = FirstSupport::given;
-  if (given("--threshold") || !s.paper) {
+  if (given(command, "--threshold") || !s.paper) {
     const bool one = s.threshold.find(',') == std::string::npos;
     const auto [low, high] = two_numbers("--threshold", one ? s.threshold + "," + s.threshold : s.threshold);
     if (!(low > 0) || !(high >= low)) throw CLI::ValidationError("--threshold", "must be more than 0, and LOW at most HIGH");
@@ -172,8 +171,7 @@ void load_iterate_files(IterateSettings& s, const Extent& pattern) {
   if (!s.start.empty()) o.object = read(s.start);
   if (o.first_support != FirstSupport::given) return;
   const auto object = s.support.empty() ? o.object : read(s.support);
-  o.support = Mask(object.extent);
-  for (std::size_t i = 0; i < o.support.data.size(); ++i) o.support.data[i] = object.data[i] != Complex(0);
+  o.support = occupied(object);
 }
 
 std::map<std::string, std::string> configuration_of(const IterateOptions& o) {
@@ -216,12 +214,7 @@ void add_iterate(CLI::App& app, Common& common, Action& action) {
   auto o = std::make_shared<Options>();
   o->command = c;
   auto& options = o->settings.options;
-  c->add_option("input", o->input, "CXI file with a pattern, or file.h5:/path/to/array of intensities")
-      ->required()
-      ->type_name("PATTERN");
-  c->add_option("-o,--output", o->outputs, "result: .cxi, or .vti for ParaView; may be given several times")
-      ->required()
-      ->type_name("FILE");
+  add_pattern_and_outputs(*c, o->input, o->outputs);
   c->add_option("--starts", options.starts, "random starts, one for each core at a time; the one of smallest free LLK is the result")
       ->capture_default_str()
       ->check(CLI::Range(1, 100000));

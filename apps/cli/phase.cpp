@@ -46,7 +46,7 @@ int phase(Options& o, const Common& common) {
     fmt::print("{}\n{} in all\nwritten     {}\n", done.verdict, duration(r.metrics.at("seconds")), fmt::join(o.outputs, ", "));
   }
   require(failures.empty(), "{}", failures);
-  return stop_signal == 0 ? 0 : 128 + stop_signal;
+  return exit_code();
 }
 
 }  // namespace
@@ -55,12 +55,7 @@ void add_phase(CLI::App& app, Common& common, Action& action) {
   auto* c =
       app.add_subcommand("phase", "retrieve the crystal by the best recipe known (docs/phase.md), and say how sure it is");
   auto o = std::make_shared<Options>();
-  c->add_option("input", o->input, "CXI file with a pattern, or file.h5:/path/to/array of intensities")
-      ->required()
-      ->type_name("PATTERN");
-  c->add_option("-o,--output", o->outputs, "result: .cxi, or .vti for ParaView; may be given several times")
-      ->required()
-      ->type_name("FILE");
+  add_pattern_and_outputs(*c, o->input, o->outputs);
   c->add_option("--time", o->time,
                 "time for everything: 90, 90s, 2m, 1h (default: what it takes, two minutes at 64^3 on two cores)")
       ->type_name("TIME");

@@ -167,7 +167,7 @@ int watch(Predictor& predictor, const Options& o, const Common& common) {
     std::this_thread::sleep_for(std::chrono::milliseconds(250));
   }
   summarise(totals, predictor.device(), common);
-  return stop_signal == 0 ? 0 : 128 + stop_signal;
+  return exit_code();
 }
 
 int predict_command(const Options& o, const Common& common) {

@@ -19,11 +19,6 @@ struct Options {
   CLI::App* command = nullptr;
 };
 
-bool given(const CLI::App& command, const char* name) {
-  const auto* option = command.get_option_no_throw(name);
-  return option != nullptr && option->count() > 0;
-}
-
 int refine(Options& o, const Common& common) {
   auto& options = o.settings.options;
   require_writable_outputs(o.outputs, common);
@@ -72,7 +67,7 @@ int refine(Options& o, const Common& common) {
   }
   if (o.profile) fmt::print("\n{}", profile.table(r.metrics.at("seconds"), std::max(1.0, r.metrics.at("epochs"))));
   require(failures.empty(), "{}", failures);
-  return stop_signal == 0 ? 0 : 128 + stop_signal;
+  return exit_code();
 }
 
 }  // namespace
@@ -150,12 +145,7 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
   o->command = c;
   auto& r = o->settings.options;
   auto& f = r.fit;
-  c->add_option("input", o->input, "CXI file with a pattern, or file.h5:/path/to/array of intensities")
-      ->required()
-      ->type_name("PATTERN");
-  c->add_option("-o,--output", o->outputs, "result: .cxi, or .vti for ParaView; may be given several times")
-      ->required()
-      ->type_name("FILE");
+  add_pattern_and_outputs(*c, o->input, o->outputs);
   c->add_option("--seeds", r.starts, "random starts; after a trial the one of smallest free LLK goes on")
       ->capture_default_str()
       ->check(CLI::Range(1, 10000));

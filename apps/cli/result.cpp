@@ -10,6 +10,15 @@
 
 namespace fringe::cli {
 
+void add_pattern_and_outputs(CLI::App& command, std::string& input, std::vector<std::string>& outputs) {
+  command.add_option("input", input, "CXI file with a pattern, or file.h5:/path/to/array of intensities")
+      ->required()
+      ->type_name("PATTERN");
+  command.add_option("-o,--output", outputs, "result: .cxi, or .vti for ParaView; may be given several times")
+      ->required()
+      ->type_name("FILE");
+}
+
 void require_writable_outputs(const std::vector<std::string>& outputs, const Common& common) {
   for (const auto& path : outputs) hdf5::require_writable(path);
   if (!common.json.empty()) hdf5::require_writable(common.json);
@@ -34,10 +43,12 @@ std::string write_outputs(Reconstruction& r, const std::string& input, const std
       // Curves over the starts: what each of them reached.
       for (const auto& [name, curve] : r.curves) {
         if (!name.starts_with("start_")) continue;
-        toml::array values, seeds;
+        toml::array values;
         for (const double v : curve.value) values.push_back(v);
-        for (const double s : curve.epoch) seeds.push_back(static_cast<std::int64_t>(s));
         report.insert(name, values);
+        if (report.contains("start_seed")) continue;
+        toml::array seeds;
+        for (const double s : curve.epoch) seeds.push_back(static_cast<std::int64_t>(s));
         report.insert("start_seed", seeds);
       }
       toml::table settings;

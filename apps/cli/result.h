@@ -27,6 +27,9 @@ class Attempts {
   std::string failures_;
 };
 
+/// The options of what is read and written: a pattern, and -o for each result.
+void add_pattern_and_outputs(CLI::App& command, std::string& input, std::vector<std::string>& outputs);
+
 /// Throws Error unless each output, and the report, can be written.
 void require_writable_outputs(const std::vector<std::string>& outputs, const Common& common);
 

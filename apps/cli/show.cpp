@@ -61,7 +61,6 @@ class Page {
   }
 
   void object() {
-    const auto& e = r_.object.extent;
     const auto found = view_of(r_.object, r_.support);
     if (!found) return;
     const CrystalView& view = *found;
@@ -77,20 +76,12 @@ class Page {
       const double x = left + k * (panel + gap) + (panel - w) / 2;
       for (const bool phase : {false, true}) {
         const double y = top_row + (phase ? panel + row_gap : 0) + (panel - h) / 2;
-        canvas_.cells(x, y, w, h, view.extent[p.row], view.extent[p.column], [&](Index row, Index column) -> Colour {
-          Index at[3];
-          at[p.normal] = view.cut[p.normal];
-          at[p.row] = view.begin[p.row] + row;
-          at[p.column] = view.begin[p.column] + column;
-          const Complex v = r_.object(at[0], at[1], at[2]);
+        slice(canvas_, view, p, r_.object.extent, x, y, w, h, [&](std::size_t i) {
+          const Complex v = r_.object.data[i];
           if (!phase) return io::sequential(static_cast<double>(std::abs(v)) / view.largest);
-          const bool inside = r_.support.data[static_cast<std::size_t>((at[0] * e[1] + at[1]) * e[2] + at[2])] != 0;
-          return inside ? phase_colour(view, static_cast<double>(std::arg(v))) : io::grey(0.88);
+          return r_.support.data[i] != 0 ? phase_colour(view, static_cast<double>(std::arg(v))) : io::grey(0.88);
         });
-        canvas_.frame(x, y, w, h);
-        if (!phase)
-          canvas_.text(left + k * (panel + gap) + panel / 2, top_row - 12, fmt::format("plane {} = {}", "DHW"[p.normal], view.cut[p.normal]),
-                       15, Align::centre, io::grey(0.35));
+        if (!phase) slice_title(canvas_, view, p, left + k * (panel + gap) + panel / 2, top_row - 12);
       }
     }
     scale_bar(left, top_row + 2 * panel + row_gap + 26, scale, size(0));

@@ -87,25 +87,14 @@ class EnsemblePage {
     colour_bar(canvas_, x, top + 3 * row_height, panel, io::sequential, 0, p_limit, "its standard deviation");
   }
 
-  template <class Map>
-  void row(int number, const CrystalView& view, const Map& map) {
-    const Extent& e = r_.object.extent;
+  void row(int number, const CrystalView& view, const std::function<Colour(std::size_t)>& map) {
     const double scale = panel / static_cast<double>(*std::max_element(view.extent.begin(), view.extent.end()));
     for (int k = 0; k < 3; ++k) {
       const Plane& p = planes[k];
       const double w = scale * static_cast<double>(view.extent[p.column]), h = scale * static_cast<double>(view.extent[p.row]);
       const double x = left + k * (panel + gap) + (panel - w) / 2, y = top + number * row_height + (panel - h) / 2;
-      canvas_.cells(x, y, w, h, view.extent[p.row], view.extent[p.column], [&](Index r, Index c) -> Colour {
-        Index at[3];
-        at[p.normal] = view.cut[p.normal];
-        at[p.row] = view.begin[p.row] + r;
-        at[p.column] = view.begin[p.column] + c;
-        return map(static_cast<std::size_t>((at[0] * e[1] + at[1]) * e[2] + at[2]));
-      });
-      canvas_.frame(x, y, w, h);
-      if (number == 0)
-        canvas_.text(left + k * (panel + gap) + panel / 2, top - 12,
-                     fmt::format("plane {} = {}", "DHW"[p.normal], view.cut[p.normal]), 15, Align::centre, io::grey(0.35));
+      slice(canvas_, view, p, r_.object.extent, x, y, w, h, map);
+      if (number == 0) slice_title(canvas_, view, p, left + k * (panel + gap) + panel / 2, top - 12);
     }
   }
 

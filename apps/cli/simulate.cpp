@@ -82,7 +82,7 @@ int simulate_set(const Options& o, const Common& common) {
     for (const auto& [name, value] : layout.parameters) r.insert(name, value);
     write_json(common.json, r);
   }
-  return stop_signal == 0 ? 0 : 128 + stop_signal;
+  return exit_code();
 }
 
 int simulate(const Options& o, const Common& common) {

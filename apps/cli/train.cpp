@@ -118,7 +118,7 @@ int train_command(Options& o, const Common& common) {
         },
         stop_signal);
   }
-  if (!first) return stop_signal == 0 ? 0 : 128 + stop_signal;
+  if (!first) return exit_code();
 
   Attempts attempt;
   attempt([&] { r.best.save(o.output); });
@@ -164,7 +164,7 @@ int train_command(Options& o, const Common& common) {
                o.output);
   }
   require(attempt.failures().empty(), "{}", attempt.failures());
-  return stop_signal == 0 ? 0 : 128 + stop_signal;
+  return exit_code();
 }
 
 }  // namespace

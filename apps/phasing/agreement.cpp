@@ -136,9 +136,7 @@ Reconstruction agreement(const Pattern& pattern, const Mask& free, const std::ve
   if (!kept_errors.empty()) r.metrics["agreement_error"] = median(kept_errors);
 
   r.object = std::move(modes.modes[0]);
-  r.calculated = converted<float>(diffract(r.object, pattern.intensity.extent, options.threads));
-  judge(r, free, options.threads);
-  r.support = support_of(converted<std::complex<double>>(r.object), 0.3);
+  judge_object(r, free, options.threads);
   double epochs = 0, seconds = 0;
   for (const auto& m : members) {
     if (const auto found = m.metrics.find("epochs"); found != m.metrics.end()) epochs += found->second;

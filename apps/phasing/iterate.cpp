@@ -470,8 +470,7 @@ Reconstruction Iteration::result() {
   }
   r.calculated = calculated(r.object, coherence ? &*coherence : nullptr);
   judge(r, common_.free, options_.threads);
-  r.support = Mask(r.object.extent);
-  for (std::size_t i = 0; i < r.support.data.size(); ++i) r.support.data[i] = r.object.data[i] != Complex(0);
+  r.support = occupied(r.object);
   const double seconds = seconds_before_ + since(started_);
   const auto done = static_cast<double>(iterations_done_);
   r.metrics["seconds"] = seconds;

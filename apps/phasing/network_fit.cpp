@@ -6,6 +6,7 @@
 #include <numbers>
 #include <utility>
 
+#include "apps/phasing/network_output.h"
 #include "apps/phasing/random.h"
 #include "layers/diffraction.h"
 
@@ -104,12 +105,7 @@ void NetworkFit::draw_initial_phase() {
 void NetworkFit::begin_with(const Volume<Complex>& object) {
   require(object.size() == best_amplitude_.size(), "refine: the object to begin with has {} voxels, the network draws {}",
           object.size(), best_amplitude_.size());
-  const Tensor<float> amplitude(context_.host(), best_amplitude_.shape()), phase(context_.host(), best_phase_.shape());
-  for (Index i = 0; i < amplitude.size(); ++i) {
-    const auto v = object.data[static_cast<std::size_t>(i)];
-    amplitude[i] = std::abs(v);
-    phase[i] = std::arg(v);
-  }
+  const auto [amplitude, phase] = amplitude_and_phase(context_.host(), object);
   best_amplitude_.from_host(amplitude.span());
   best_phase_.from_host(phase.span());
 }
@@ -187,14 +183,7 @@ std::vector<NetworkFit::Epoch> NetworkFit::read() {
   return std::exchange(news_, {});
 }
 
-Volume<Complex> NetworkFit::best_object() const {
-  const Shape s = best_amplitude_.shape();
-  Volume<Complex> object({s.d, s.h, s.w});
-  const Tensor<float> amplitude = best_amplitude_.to_host(), phase = best_phase_.to_host();
-  for (Index i = 0; i < s.size(); ++i)
-    object.data[static_cast<std::size_t>(i)] = std::polar(amplitude[i], phase[i]);
-  return object;
-}
+Volume<Complex> NetworkFit::best_object() const { return object_of(best_amplitude_, best_phase_); }
 
 void NetworkFit::save(Checkpoint& c) const {
   require_read();

@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "apps/phasing/alignment.h"
+#include "apps/phasing/simulate.h"
 
 namespace fringe {
 
@@ -26,6 +27,17 @@ void judge(Reconstruction& r, const Mask& free, int threads) {
   if (fit.free_llk) r.metrics["free_llk"] = *fit.free_llk;
   r.metrics["chi2_all"] = chi2(r.calculated, r.pattern);
   if (!r.pattern.truth.empty()) r.metrics["true_error"] = align(r.object, r.pattern.truth, {.threads = threads}).error;
+}
+
+void judge_object(Reconstruction& r, const Mask& free, int threads) {
+  r.calculated = converted<float>(diffract(r.object, r.pattern.intensity.extent, threads));
+  judge(r, free, threads);
+  r.support = support_of(converted<std::complex<double>>(r.object), 0.3);
+}
+
+double misfit(const Volume<Complex>& object, const Pattern& pattern, const Mask& free, int threads) {
+  const auto calculated = calculated_intensity(object, pattern, free, threads);
+  return free.empty() ? chi2(calculated, pattern) : free_llk(calculated, pattern, free);
 }
 
 }  // namespace fringe

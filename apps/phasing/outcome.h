@@ -19,4 +19,11 @@ std::string utc_now();
 /// voxels of the fit, free_llk over the held-out ones of `free`, chi2_all over both, and true_error where the truth is known.
 void judge(Reconstruction& r, const Mask& free, int threads);
 
+/// judge() for coherent illumination, where r.object says all: r.calculated follows from it, and r.support, the voxels above three
+/// tenths of its density.
+void judge_object(Reconstruction& r, const Mask& free, int threads);
+
+/// The number by which objects are ranked: the free LLK, or chi^2 where no voxels were held out.
+double misfit(const Volume<Complex>& object, const Pattern& pattern, const Mask& free, int threads);
+
 }  // namespace fringe

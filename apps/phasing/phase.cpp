@@ -29,8 +29,7 @@ constexpr double search_share = 0.2, finish_share = 0.35, network_share = 0.9;
 void begin_with(IterateOptions& o, const Volume<Complex>& object) {
   o.object = object;
   o.first_support = FirstSupport::given;
-  o.support = Mask(object.extent);
-  for (std::size_t i = 0; i < o.support.data.size(); ++i) o.support.data[i] = object.data[i] != Complex(0);
+  o.support = occupied(object);
 }
 
 class Phasing {
@@ -67,20 +66,18 @@ class Phasing {
     double score = std::numeric_limits<double>::infinity();
   };
 
-  double score(const Volume<Complex>& object) const {
-    return free_llk(calculated_intensity(object, pattern_, free_, options_.threads), pattern_, free_);
-  }
-  void offer(const std::string& what, const Volume<Complex>& object) {
-    const double s = score(object);
+  /// Keeps the object if it is the best so far; returns its score.
+  double offer(const std::string& what, const Volume<Complex>& object) {
+    const double s = misfit(object, pattern_, free_, options_.threads);
     const std::lock_guard lock(mutex_);
     if (s < best_.score) best_ = {what, object, s};
+    return s;
   }
   /// offer(), as a step that took since `begin`.
   void consider(const std::string& what, const Volume<Complex>& object, Clock::time_point begin) {
-    PhaseStepDone step{what, score(object), {}, since(begin)};
+    PhaseStepDone step{what, offer(what, object), {}, since(begin)};
     if (!pattern_.truth.empty()) step.true_error = align(object, pattern_.truth, {.threads = options_.threads}).error;
     done_.steps.push_back(std::move(step));
-    offer(what, object);
   }
   double left(double share = 1) const {
     return options_.time_limit > 0 ? share * options_.time_limit - since(started_) : std::numeric_limits<double>::infinity();
@@ -200,9 +197,7 @@ class Phasing {
   Phased conclude(const std::vector<Member>& ended) {
     Reconstruction r = agreement(pattern_, free_, ended, {.reference = best_.object, .threads = options_.threads});
     r.object = best_.object;
-    r.calculated = converted<float>(diffract(r.object, pattern_.intensity.extent, options_.threads));
-    judge(r, free_, options_.threads);
-    r.support = support_of(converted<std::complex<double>>(r.object), 0.3);
+    judge_object(r, free_, options_.threads);
     r.metrics["searched"] = static_cast<double>(searched_);
     r.metrics["seconds"] = since(started_);
     r.configuration = {{"method", "phase"},

@@ -2,19 +2,12 @@
 
 #include <cmath>
 
+#include "apps/phasing/network_output.h"
 #include "apps/phasing/outcome.h"
 #include "layers/diffraction.h"
 
 namespace fringe {
 namespace {
-
-Volume<Complex> object_of(const Tensor<float>& amplitude, const Tensor<float>& phase) {
-  const Shape s = amplitude.shape();
-  Volume<Complex> object({s.d, s.h, s.w});
-  for (Index i = 0; i < s.size(); ++i)
-    object.data[static_cast<std::size_t>(i)] = std::polar(std::max(0.0F, amplitude[i]), phase[i]);
-  return object;
-}
 
 Parameter<float> make_parameter(Context<float>& context, const char* name, const Tensor<float>& value) {
   Parameter<float> p{name, to_device(context, value), Tensor<float>(context, value.shape())};
@@ -55,23 +48,16 @@ Polished polish(Context<float>& context, const FitProblem& problem, const Volume
   if (problem.free.empty()) return best;
   const auto started = Clock::now();
   const auto in_time = [&] { return since(started) < options.time_limit; };
-  const auto judge = [&](const Volume<Complex>& o) {
-    return free_llk(calculated_intensity(o, problem.pattern, problem.free, context.stream.threads()), problem.pattern,
-                    problem.free);
+  const auto score_of = [&](const Volume<Complex>& o) {
+    return misfit(o, problem.pattern, problem.free, context.stream.threads());
   };
-  best.free_llk = judge(object);
+  best.free_llk = score_of(object);
 
-  const Shape half{1, object.extent[0], object.extent[1], object.extent[2], 1};
-  const Tensor<float> first_amplitude(context.host(), half), first_phase(context.host(), half);
   const double level = density_level(converted<std::complex<double>>(object));
   if (!(level > 0)) return best;
-  for (Index i = 0; i < half.size(); ++i) {
-    const auto v = object.data[static_cast<std::size_t>(i)];
-    first_amplitude[i] = static_cast<float>(std::abs(v) / level);
-    first_phase[i] = std::arg(v);
-  }
-  add_margin(static_cast<float>(options.margin), first_amplitude, first_phase);
-  auto amplitude = make_parameter(context, "amplitude", first_amplitude), phase = make_parameter(context, "phase", first_phase);
+  const auto first = amplitude_and_phase(context.host(), object, level);
+  add_margin(static_cast<float>(options.margin), first.amplitude, first.phase);
+  auto amplitude = make_parameter(context, "amplitude", first.amplitude), phase = make_parameter(context, "phase", first.phase);
   Optimizer<float> optimizer(context, {&amplitude, &phase});
   Tape<float> tape(context);
   const ScheduleOptions schedule{.schedule = Schedule::cosine, .rate = options.rate};
@@ -88,8 +74,8 @@ Polished polish(Context<float>& context, const FitProblem& problem, const Volume
     optimizer.step(plan_step(schedule, step, options.steps));
     tape.clear();
     if (++step % options.interval != 0 && step != options.steps) continue;
-    auto now = object_of(amplitude.value.to_host(), phase.value.to_host());
-    const double score = judge(now);
+    auto now = object_of(amplitude.value, phase.value);
+    const double score = score_of(now);
     if (std::isfinite(score) && score < best.free_llk) {
       best = {std::move(now), step, score};
       looks_in_vain = 0;

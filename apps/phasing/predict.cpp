@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "apps/phasing/alignment.h"
+#include "apps/phasing/network_output.h"
 #include "apps/phasing/outcome.h"
 #include "apps/phasing/refine.h"
 #include "apps/phasing/simulate.h"
@@ -37,9 +38,7 @@ Reconstruction Predictor::predict(const Pattern& pattern) {
   Reconstruction r;
   r.metrics["seconds"] = since(start);
   r.pattern = pattern;
-  r.object = Volume<Complex>({e[0] / 2, e[1] / 2, e[2] / 2});
-  for (Index i = 0; i < r.object.size(); ++i)
-    r.object.data[static_cast<std::size_t>(i)] = std::polar(amplitude[i], phase[i]);
+  r.object = object_of(amplitude, phase);
   centre_object(r.object);
   r.calculated = converted<float>(diffract(r.object, e, context_.stream.threads()));
   const auto scale = static_cast<float>(amplitude_scale(r.calculated, pattern));

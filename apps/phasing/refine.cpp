@@ -107,7 +107,7 @@ class Refinement {
   void look(Start& start);
   /// Epochs between two looks at a start that runs: a device would stand still while the host looks at every one.
   Index epochs_unseen() const { return context_.device().host_memory ? 1 : 20; }
-  double score(const Volume<Complex>& object) const;
+  double score(const Volume<Complex>& object) const { return misfit(object, pattern_, free_, options_.threads); }
   double score(const Start& start) const { return score(start.fit->best_object()); }
   void save_checkpoint() const;
   void load_checkpoint();
@@ -212,11 +212,6 @@ void Refinement::look(Start& start) {
   }
 }
 
-double Refinement::score(const Volume<Complex>& object) const {
-  const auto calculated = calculated_intensity(object, pattern_, free_, options_.threads);
-  return free_.empty() ? chi2(calculated, pattern_) : free_llk(calculated, pattern_, free_);
-}
-
 Reconstruction Refinement::run(const std::function<void(const RefineProgress&)>& progress,
                                const std::atomic<int>& stop) {
   if (options_.resume) {
@@ -310,9 +305,7 @@ Reconstruction Refinement::result(const Start& start, const std::atomic<int>& st
     r.metrics["polish_steps"] = static_cast<double>(polished.steps);
   }
   centre_object(r.object);
-  r.calculated = converted<float>(diffract(r.object, pattern_.intensity.extent, options_.threads));
-  judge(r, free_, options_.threads);
-  r.support = support_of(converted<std::complex<double>>(r.object), 0.3);
+  judge_object(r, free_, options_.threads);
   r.metrics["density_prior"] = start.fit->best().prior;
   if (!object_.empty()) {
     r.metrics["given_free_llk"] = score(object_);

@@ -28,6 +28,12 @@ std::array<double, 3> centre_of(const Mask& support) {
 
 }  // namespace
 
+Mask occupied(const Volume<Complex>& object) {
+  Mask support(object.extent);
+  for (std::size_t i = 0; i < support.data.size(); ++i) support.data[i] = object.data[i] != Complex(0);
+  return support;
+}
+
 Index voxels_in(const Mask& support) {
   return static_cast<Index>(support.data.size()) - std::count(support.data.begin(), support.data.end(), 0);
 }

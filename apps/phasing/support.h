@@ -49,6 +49,9 @@ Mask moved(const Mask& support, const std::array<Index, 3>& shift);
 
 Index voxels_in(const Mask& support);
 
+/// Where the object is not zero.
+Mask occupied(const Volume<Complex>& object);
+
 /// The half of the support with d at or above its centre of mass: breaks the symmetry between the twins.
 Mask half_of(const Mask& support);
 

@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "apps/phasing/outcome.h"
+#include "layers/diffraction.h"
 
 namespace fringe {
 namespace {
@@ -206,9 +207,7 @@ Validation Training::validate(std::vector<Example>* examples) {
                 there = to_device(context_, batch);
     Tape<float> tape(context_, false);
     const auto output = network_.forward(tape, tape.constant(there.input), Network<float>::Statistics::running);
-    const auto rho = autograd::polar(output.amplitude, output.phase);
-    const auto f =
-        autograd::modulus(autograd::fft3d(autograd::pad_centred(rho, there.targets.magnitude.shape())), 1e-6F);
+    const auto f = diffract(output.amplitude, output.phase, there.targets.magnitude.shape());
     const Tensor<float> l3 = autograd::pearson_loss(f, there.targets.magnitude, {}).value().to_host();
     const Tensor<float> amplitude = output.amplitude.value().to_host(), phase = output.phase.value().to_host();
     auto targets = there.targets;
@@ -266,8 +265,7 @@ Validation Training::mean_image() {
   for (Index k = 0; k < all; ++k) {
     const Batch b = data_.validation(host, options_.input, k, 1, 1);
     Tape<float> tape(host, false);
-    const auto rho = autograd::polar(tape.constant(a), tape.constant(phi));
-    const auto f = autograd::modulus(autograd::fft3d(autograd::pad_centred(rho, b.targets.magnitude.shape())), 1e-6F);
+    const auto f = diffract(tape.constant(a), tape.constant(phi), b.targets.magnitude.shape());
     v.l3 += static_cast<double>(autograd::pearson_loss(f, b.targets.magnitude, {}).value()[0]);
     const Score given = score(a.data(), phi.data(), b.targets.given, 0, voxels, false),
                 twin = score(a.data(), phi.data(), b.targets.twin, 0, voxels, false);

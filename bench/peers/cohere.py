@@ -3,7 +3,7 @@
 
     python3 bench/peers/cohere.py build/release/fringe scan.cxi [scan.cxi ...] [--starts 3]
 
-Both get the same amplitudes, the same sequence of algorithms (the paper's: 50 ER, then 19 times 50 HIO and 50 ER), the half array as
+Both get the same amplitudes, the same sequence of algorithms (the paper's: 50 ER, 19 times 50 HIO and 50 ER, 50 ER), the half array as
 first support and one core; each start of either has the same seed. cohere knows no masks: voxels that were not measured are zero
 for it, as its own preparation leaves them. The shrink-wrap of both is that of cohere's examples (threshold 0.1 of the maximum, sigma 1), every tenth iteration as in fringe;
 cohere has its twin operation in the second iteration. Times are processor seconds of the processes, start-up and reading included; chi^2 and

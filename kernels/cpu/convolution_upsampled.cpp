@@ -1,8 +1,7 @@
 // 3x3x3 kernels over an array read upsampled. An output voxel of each of the 8 parities sees 2x2x2 different inputs, so that 8
 // sets of 8 summed weights replace 27 taps; the data gradient is a 4x4x4 kernel of stride 2 on the small array; the weight
 // gradient is taken by its 64 taps and summed to 27 at the end. 8/27 of the flops, and the large array is never written.
-#include "kernels/cpu/convolution_epilogue.h"
-#include "kernels/cpu/convolution_product.h"
+#include "kernels/cpu/convolution_planes.h"
 #include "kernels/cpu/convolution_weight_product.h"
 
 namespace fringe::cpu {
@@ -39,12 +38,8 @@ void convolve_upsampled(Stream& stream, const RowSource& x, ConstView<float> w, 
   const auto [block, product] = blocked_product(s.co, s.ci);
   const Index blocks = (s.co + block - 1) / block, set = 8 * s.ci * block;  // weights of one parity and block
   const Index weight_floats = 8 * blocks * set, tiles = tile_count(s), pieces = s.n * tiles * s.d, ring = ring_floats(x, s);
-  Pieces memory(stream.scratch<float>(weight_floats + round_up(blocks * block, 16) + round_up(Loader::floats(x), 16) +
-                                      round_up(EpilogueSums::floats(e, s.co, pieces), 16) + stream.threads() * ring));
-  float *packed = memory.take(weight_floats), *packed_bias = memory.take(blocks * block);
-  const Loader loader(x, memory.take(Loader::floats(x)));
-  EpilogueSums sums(e, s.co, pieces, memory.take(EpilogueSums::floats(e, s.co, pieces)));
-  float* rings = memory.take(stream.threads() * ring);
+  PlaneScratch scratch(stream, weight_floats + blocks * block, x, e, s.co, pieces, ring);
+  float *packed = scratch.weights, *packed_bias = packed + weight_floats;
   parallel_tasks(stream, 8 * blocks * 8, [&, block = block](Index task) {
     const Index parity = task / 8 / blocks, b = task / 8 % blocks, tap = task % 8;
     const int md = parity_taps[parity / 4][tap / 4], mh = parity_taps[parity / 2 % 2][tap / 2 % 2],
@@ -57,7 +52,7 @@ void convolve_upsampled(Stream& stream, const RowSource& x, ConstView<float> w, 
   std::fill(packed_bias, packed_bias + blocks * block, 0.0F);
   std::copy(bias, bias + s.co, packed_bias);
   for_each_plane_run(stream, s, [&, block = block, product = product](Index thread, const PlaneRun& run) {
-    InputRows rows = input_rows(loader, s, run, rings + thread * ring);
+    InputRows rows = input_rows(scratch.loader, s, run, scratch.rings + thread * ring);
     for (Index plane = run.d0; plane < run.d1; ++plane) {
       rows.need(plane - 1, plane + 2);
       for (Index pd = 0; pd < 2; ++pd) {
@@ -75,11 +70,11 @@ void convolve_upsampled(Stream& stream, const RowSource& x, ConstView<float> w, 
                 product({s.w, s.ci, 2 * s.ci, out, 2 * s.co, std::min(block, s.co - b * block)}, taps, count,
                         packed + ((pd * 4 + ph * 2 + pw) * blocks + b) * set, packed_bias + b * block);
               }
-        sums.rows((run.n * tiles + run.tile) * s.d + plane, y.data + at, at, 2 * (run.h1 - run.h0) * row_floats);
+        scratch.sums.rows((run.n * tiles + run.tile) * s.d + plane, y.data + at, at, 2 * (run.h1 - run.h0) * row_floats);
       }
     }
   });
-  sums.finish();
+  scratch.sums.finish();
 }
 
 void convolve_upsampled_data(Stream& stream, const RowSource& dy, ConstView<float> w, View<float> dx, const Epilogue& e) {
@@ -89,12 +84,8 @@ void convolve_upsampled_data(Stream& stream, const RowSource& dy, ConstView<floa
   ConvShape split = s;
   split.w *= 8;  // the rows that a small row needs
   const Index tiles = tile_count(split), pieces = s.n * tiles * s.d, ring = large_ring(dy, s, tiles);
-  Pieces memory(stream.scratch<float>(weight_floats + round_up(blocks * block, 16) + round_up(Loader::floats(dy), 16) +
-                                      round_up(EpilogueSums::floats(e, s.co, pieces), 16) + stream.threads() * ring));
-  float *packed = memory.take(weight_floats), *no_bias = memory.take(blocks * block);
-  const Loader loader(dy, memory.take(Loader::floats(dy)));
-  EpilogueSums sums(e, s.co, pieces, memory.take(EpilogueSums::floats(e, s.co, pieces)));
-  float* rings = memory.take(stream.threads() * ring);
+  PlaneScratch scratch(stream, weight_floats + blocks * block, dy, e, s.co, pieces, ring);
+  float *packed = scratch.weights, *no_bias = packed + weight_floats;
   parallel_tasks(stream, blocks * 64, [&, block = block](Index task) {
     const Index b = task / 64, tap = task % 64;
     const int md = stride_taps[tap / 16], mh = stride_taps[tap / 4 % 4], mw = stride_taps[tap % 4];
@@ -105,7 +96,7 @@ void convolve_upsampled_data(Stream& stream, const RowSource& dy, ConstView<floa
   });
   std::fill(no_bias, no_bias + blocks * block, 0.0F);
   for_each_plane_run(stream, split, [&, block = block, product = product](Index thread, const PlaneRun& run) {
-    InputRows rows = large_rows(loader, s, run, rings + thread * ring);
+    InputRows rows = large_rows(scratch.loader, s, run, scratch.rings + thread * ring);
     for (Index plane = run.d0; plane < run.d1; ++plane) {
       rows.need(2 * plane - 1, 2 * plane + 3);
       const Index at = ((run.n * s.d + plane) * s.h + run.h0) * s.w * s.co;
@@ -119,10 +110,10 @@ void convolve_upsampled_data(Stream& stream, const RowSource& dy, ConstView<floa
                    std::min(block, s.co - b * block)},
                   taps, count, packed + b * set, no_bias);
         }
-      sums.rows((run.n * tiles + run.tile) * s.d + plane, dx.data + at, at, (run.h1 - run.h0) * s.w * s.co);
+      scratch.sums.rows((run.n * tiles + run.tile) * s.d + plane, dx.data + at, at, (run.h1 - run.h0) * s.w * s.co);
     }
   });
-  sums.finish();
+  scratch.sums.finish();
 }
 
 void convolve_upsampled_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db) {
