@@ -4,10 +4,12 @@
 // (the lines above must come first: Highway compiles the rest of this file once per instruction set)
 #include <chrono>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 #include "bench/roofs.h"
 #include "hwy/highway.h"
+#include "kernels/cpu/team.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fringe::bench::HWY_NAMESPACE {
@@ -59,10 +61,11 @@ template <class Work>
 double best_rate(int threads, const Work& work) {
   double best = 0;
   for (int round = 0; round < 10; ++round) {
-    double done = 0;
+    std::vector<double> by_thread(static_cast<std::size_t>(threads));
     const auto start = Clock::now();
-#pragma omp parallel for schedule(static, 1) num_threads(threads) reduction(+ : done)
-    for (int t = 0; t < threads; ++t) done += work(t);
+    const auto run = [&](int t) { by_thread[static_cast<std::size_t>(t)] = work(t); };
+    cpu::run_pieces(threads, [](const void* data, int t) { (*static_cast<decltype(&run)>(data))(t); }, &run);
+    const double done = std::accumulate(by_thread.begin(), by_thread.end(), 0.0);
     best = std::max(best, done / std::chrono::duration<double>(Clock::now() - start).count());
   }
   return best;

@@ -57,7 +57,7 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
       ->check(CLI::Range(1, 1024));
   c->add_option("--seconds", o->bench.seconds, "time each case for at least this long")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   add_common_options(*c, common, false);
   c->callback([o, &common, &action] { action = [o, &common] { return bench_command(*o, common); }; });
 }

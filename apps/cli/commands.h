@@ -41,6 +41,11 @@ int exit_code();
 /// Whether an option was given on the command line; false for one that the command does not have.
 bool given(const CLI::App& command, const char* name);
 
+// What a number given on the command line must be.
+CLI::Validator positive();
+CLI::Validator not_negative();
+CLI::Validator between(double least, double most);
+
 /// Runs the program; returns its exit code: 0 done, 1 bad input, 2 wrong usage, 130/143 interrupted.
 int run(int argc, char** argv);
 

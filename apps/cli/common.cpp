@@ -1,9 +1,10 @@
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
-#include <unistd.h>
 #include <thread>
+#include <unistd.h>
 
 #include <fmt/core.h>
 
@@ -61,6 +62,40 @@ int thread_count(const Common& common) {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+namespace {
+
+/// Says in the command's help, and where a value fails, the same `rule`.
+template <class Holds>
+CLI::Validator number_rule(const std::string& rule, const std::string& in_help, Holds holds) {
+  const auto check = [rule, holds](const std::string& text) {
+    double value = 0;
+    if (CLI::detail::lexical_cast(text, value) && holds(value)) return std::string();
+    return fmt::format("must be {}, not '{}'", rule, text);
+  };
+  return {check, in_help};
+}
+
+std::vector<std::string> names_of_commands(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(command->get_name());
+  return names;
+}
+
+}  // namespace
+
+CLI::Validator positive() {
+  return number_rule("more than 0", "POSITIVE", [](double v) { return v > 0; });
+}
+
+CLI::Validator not_negative() {
+  return number_rule("0 or more", "NONNEGATIVE", [](double v) { return v >= 0; });
+}
+
+CLI::Validator between(double least, double most) {
+  return number_rule(fmt::format("between {} and {}", least, most), fmt::format("{} - {}", least, most),
+                     [=](double v) { return v >= least && v <= most; });
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"fringe turns 3-D coherent X-ray diffraction patterns into images of the crystals that made them."};
   app.set_version_flag("--version", "fringe " FRINGE_VERSION);
@@ -84,6 +119,11 @@ int run(int argc, char** argv) {
 #ifdef FRINGE_HAS_BENCH
   add_bench(app, common, action);
 #endif
+  if (const auto commands = names_of_commands(app);
+      argc > 1 && argv[1][0] != '-' && std::find(commands.begin(), commands.end(), argv[1]) == commands.end()) {
+    fmt::print(stderr, "fringe: there is no command '{}'; there are {}\n", argv[1], fmt::join(commands, ", "));
+    return 2;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -201,16 +201,16 @@ void add_ensemble(CLI::App& app, Common& common, Action& action) {
                 "leave out starts whose free LLK is above the median by so many standard deviations (1.4826 * median "
                 "deviation), 0: none")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   c->add_option("--modes", o->agreement.modes, "eigenmodes to write")->capture_default_str()->check(CLI::Range(1, 1000));
   c->add_option("--free-fraction", o->free_fraction, "share of the voxels held out of the fit, for free LLK")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 0.4));
+      ->check(between(0, 0.4));
   const std::string network = "The network, with --method refine (more options: fringe refine)";
   auto& fit = o->refine.options.fit;
   c->add_option("--epochs", fit.epochs, "epochs of each start")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->group(network);
   c->add_option("--width", fit.network.width, "channels of the network's first block")
       ->capture_default_str()

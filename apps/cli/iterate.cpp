@@ -97,7 +97,7 @@ void add_iterate_settings(CLI::App& c, IterateSettings& s) {
   const auto add = [&](auto name, auto& value, const std::string& text) {
     return c.add_option(name, value, text)->capture_default_str()->group(expert);
   };
-  add("--beta", o.step.beta, "of HIO, RAAR and DM")->check(CLI::Range(0.01, 2.0));
+  add("--beta", o.step.beta, "of HIO, RAAR and DM")->check(between(0.01, 2));
   c.add_flag_callback("--no-shrink-wrap", [&o] { o.shrinks = false; }, "keep the first support")->group(expert);
   s.threshold = fmt::format("{},{}", o.shrink_wrap.threshold, o.shrink_wrap.last_threshold);
   add("--threshold", s.threshold, "of shrink-wrap; LOW,HIGH spreads the starts from one to the other")->type_name("A[,B]");
@@ -105,27 +105,27 @@ void add_iterate_settings(CLI::App& c, IterateSettings& s) {
       ->transform(CLI::CheckedTransformer(threshold_names))
       ->option_text("NAME=" + name_in(threshold_names, o.shrink_wrap.of))
       ->group(expert);
-  add("--sigma", o.shrink_wrap.sigma, "of shrink-wrap's Gaussian at first [voxels]")->check(CLI::Range(0.0, 20.0));
-  add("--last-sigma", o.shrink_wrap.last_sigma, "of shrink-wrap's Gaussian at last [voxels]")->check(CLI::Range(0.01, 20.0));
-  add("--sigma-decay", o.shrink_wrap.decay, "share of the shrink-wraps over which sigma falls")->check(CLI::Range(0.0, 1.0));
-  add("--shrink-start", o.shrink_wrap.start, "iteration of the first shrink-wrap")->check(CLI::NonNegativeNumber);
-  add("--shrink-step", o.shrink_wrap.step, "iterations between shrink-wraps")->check(CLI::PositiveNumber);
+  add("--sigma", o.shrink_wrap.sigma, "of shrink-wrap's Gaussian at first [voxels]")->check(between(0, 20));
+  add("--last-sigma", o.shrink_wrap.last_sigma, "of shrink-wrap's Gaussian at last [voxels]")->check(between(0.01, 20));
+  add("--sigma-decay", o.shrink_wrap.decay, "share of the shrink-wraps over which sigma falls")->check(between(0, 1));
+  add("--shrink-start", o.shrink_wrap.start, "iteration of the first shrink-wrap")->check(not_negative());
+  add("--shrink-step", o.shrink_wrap.step, "iterations between shrink-wraps")->check(positive());
   add("--shrink-stop", o.shrink_wrap.stop, "no shrink-wrap from this iteration on; 0: in the recipe's last block")
-      ->check(CLI::NonNegativeNumber);
-  add("--least-area", o.shrink_wrap.least, "the support has at least this share of the pattern's voxels")->check(CLI::Range(0.0, 1.0));
-  add("--most-area", o.shrink_wrap.most, "the support has at most this share of the pattern's voxels")->check(CLI::Range(0.0, 1.0));
+      ->check(not_negative());
+  add("--least-area", o.shrink_wrap.least, "the support has at least this share of the pattern's voxels")->check(between(0, 1));
+  add("--most-area", o.shrink_wrap.most, "the support has at most this share of the pattern's voxels")->check(between(0, 1));
   c.add_option("--phase-range", s.phase_range, "LOW,HIGH [rad]: phases allowed about the mean one")->type_name("A,B")->group(expert);
   c.add_option("--detwin", s.detwin, "ITERATION,LENGTH: use half of the support for a while, to decide between the twins")
       ->type_name("A,B")
       ->group(expert);
-  add("--low-resolution", o.low_resolution, "share of the resolution to begin with, 1: all")->check(CLI::Range(0.02, 1.0));
-  add("--low-resolution-end", o.low_resolution_end, "share of the run after which all resolution is used")->check(CLI::Range(0.0, 1.0));
+  add("--low-resolution", o.low_resolution, "share of the resolution to begin with, 1: all")->check(between(0.02, 1));
+  add("--low-resolution-end", o.low_resolution_end, "share of the run after which all resolution is used")->check(between(0, 1));
   c.add_option("--coherence", o.coherence, "of the illumination: full, gaussian (width fitted), lucy (free kernel, Richardson-Lucy)")
       ->transform(CLI::CheckedTransformer(coherence_names))
       ->option_text("NAME=full")
       ->group(expert);
-  add("--coherence-width", o.coherence_width, "of the kernel to begin with [voxels]")->check(CLI::Range(0.0, 3.0));
-  add("--charge-threshold", o.step.charge_threshold, "of CF, in root mean squares of the density")->check(CLI::PositiveNumber);
+  add("--coherence-width", o.coherence_width, "of the kernel to begin with [voxels]")->check(between(0, 3));
+  add("--charge-threshold", o.step.charge_threshold, "of CF, in root mean squares of the density")->check(positive());
 }
 
 void complete_iterate_settings(const CLI::App& command, IterateSettings& s) {
@@ -223,7 +223,7 @@ void add_iterate(CLI::App& app, Common& common, Action& action) {
   c->add_flag("--resume", options.resume, "go on from --checkpoint, bit for bit as if never interrupted");
   c->add_option("--free-fraction", options.free_fraction, "share of the voxels held out of the fit, for free LLK")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 0.4));
+      ->check(between(0, 0.4));
   add_iterate_settings(*c, o->settings);
   add_common_options(*c, common);
   c->callback([o, &common, &action] {

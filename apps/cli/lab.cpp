@@ -85,7 +85,7 @@ void add_lab(CLI::App& app, Common& common, Action& action) {
                 "the diffractometer as a TOML file (docs/laboratory-frame.md; default: what `prepare` stored in RESULT)")
       ->type_name("FILE");
   c->add_option("--voxel-size", o->voxel_nm, "edge of the voxels [nm] (default: as large as the sheared ones by volume)")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   c->add_flag("--keep-ramp", o->lab.keep_ramp,
               "displacement and strain against the lattice of the pattern's centre, not the crystal's mean one");
   add_common_options(*c, common, false);

@@ -35,7 +35,7 @@ void add_population_options(CLI::App& c, Population& p, const std::string& chose
       ->option_text("NAME [superellipsoid]")
       ->group(group);
   c.add_option("--polyhedra", p.polyhedra, "share of polyhedra among the crystals")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(between(0, 1))
       ->group(group);
   add_range(c, "--phase-range", p.phase_range, "the phase inside covers [0, this] [rad]", group);
   add_range(

@@ -189,7 +189,7 @@ void add_predict(CLI::App& app, Common& common, Action& action) {
       ->type_name("FILE|DIR");
   c->add_option("--watch", o->watch, "handle the .cxi and .h5 files that appear in this folder, until Ctrl-C")
       ->type_name("DIR");
-  c->add_option("--idle", o->idle, "end --watch when nothing new has come for so long [s]")->check(CLI::PositiveNumber);
+  c->add_option("--idle", o->idle, "end --watch when nothing new has come for so long [s]")->check(positive());
   add_device_option(*c, common);
   add_common_options(*c, common, false);
   c->callback([o, &common, &action] {

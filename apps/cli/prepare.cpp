@@ -217,7 +217,7 @@ void add_prepare(CLI::App& app, Common& common, Action& action) {
   c->add_option("--size", o->size, "extent of the pattern [voxels]")->capture_default_str();
   c->add_flag("--amplitude", o->amplitude, "the numbers are amplitudes, not counts");
   c->add_option("--amplitude-scale", o->amplitude_scale, "amplitude of one photon (default: the smallest that is not zero)")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->needs("--amplitude");
   c->add_option("--dark", o->dark, "dark field")->type_name("FILE");
   c->add_option("--dark-mode", o->dark_mode,
@@ -233,7 +233,7 @@ void add_prepare(CLI::App& app, Common& common, Action& action) {
   c->add_option("--mask-box", o->boxes, "voxels not to be used: d0:d1,h0:h1,w0:w1 of the frames, ends excluded; repeatable")
       ->type_name("BOX");
   c->add_flag("--mask-invalid", o->mask_invalid, "mask counts that are negative or not finite, instead of an error");
-  c->add_option("--threshold", o->threshold, "counts below become zero")->check(CLI::NonNegativeNumber);
+  c->add_option("--threshold", o->threshold, "counts below become zero")->check(not_negative());
   c->add_flag_callback("--keep-hot", [o] { o->hot = false; }, "do not mask single hot voxels");
   c->add_flag_callback("--keep-zero-blocks", [o] { o->zero_blocks = false; }, "do not mask blocks of zeros amid signal");
   c->add_flag("--aliens", o->aliens, "mask peaks that have no counterpart at -Q");
@@ -252,7 +252,7 @@ void add_prepare(CLI::App& app, Common& common, Action& action) {
   c->add_option("--bin", o->bin, "raw voxels per voxel along each axis (default: from the object's extent)")
       ->delimiter(',')
       ->expected(3)
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->type_name("D,H,W");
   c->add_flag("--strict", o->strict, "an object too large for half the array is an error, not a warning");
   c->add_option("--sample", o->sample, "name of the sample, for the file")->type_name("NAME");

@@ -149,7 +149,7 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
   c->add_option("--seeds", r.starts, "random starts; after a trial the one of smallest free LLK goes on")
       ->capture_default_str()
       ->check(CLI::Range(1, 10000));
-  c->add_option("--epochs", f.epochs, "epochs of a whole run")->capture_default_str()->check(CLI::PositiveNumber);
+  c->add_option("--epochs", f.epochs, "epochs of a whole run")->capture_default_str()->check(positive());
   c->add_option("--time", o->time, "time for everything: 90, 90s, 2m, 1h; cuts the number of epochs to fit")->type_name("TIME");
   c->add_option("--width", f.network.width, "channels of the network's first block")
       ->capture_default_str()
@@ -175,7 +175,7 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
          name, [&value] { value = false; }, text)
         ->group(expert);
   };
-  add("--rate", f.schedule.rate, "learning rate")->check(CLI::PositiveNumber);
+  add("--rate", f.schedule.rate, "learning rate")->check(positive());
   c->add_option("--schedule", f.schedule.schedule, "of the learning rate: constant, cosine, step, alternating")
       ->transform(CLI::CheckedTransformer(std::map<std::string, Schedule>{{"constant", Schedule::constant},
                                                                           {"cosine", Schedule::cosine},
@@ -183,16 +183,16 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
                                                                           {"alternating", Schedule::alternating}}))
       ->option_text("NAME=" + name(f.schedule.schedule))
       ->group(expert);
-  add("--density-prior", f.prior.weight, "weight of the uniform-density prior, 0 for none")->check(CLI::NonNegativeNumber);
+  add("--density-prior", f.prior.weight, "weight of the uniform-density prior, 0 for none")->check(not_negative());
   add("--initial-phase", f.initial_phase, "random smooth phase every start begins with, root mean square [rad]")
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   add("--start-epochs", r.hand_over.epochs, "most epochs spent on the crystal of --start")->check(CLI::Range(1, 100000));
-  add("--trial", r.trial, "share of the epochs after which the best start is chosen")->check(CLI::Range(0.01, 1.0));
-  add("--free-fraction", r.free_fraction, "share of the voxels held out of the fit, for free LLK")->check(CLI::Range(0.0, 0.4));
+  add("--trial", r.trial, "share of the epochs after which the best start is chosen")->check(between(0.01, 1));
+  add("--free-fraction", r.free_fraction, "share of the voxels held out of the fit, for free LLK")->check(between(0, 0.4));
   c->add_option("--levels", o->settings.levels, "poolings of the network (default: 4, less for small patterns)")
       ->check(CLI::Range(1, 8))
       ->group(expert);
-  add("--slope", f.network.slope, "of LeakyReLU")->check(CLI::Range(0.0, 0.99));
+  add("--slope", f.network.slope, "of LeakyReLU")->check(between(0, 0.99));
   off("--no-batch-norm", f.network.batch_norm, "leave BatchNorm out");
   off("--no-separable", f.network.separable, "leave the separable half of every block out");
   c->add_option("--upsampling", f.network.upsampling, "of the decoders: nearest, trilinear")

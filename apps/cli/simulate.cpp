@@ -140,7 +140,7 @@ void add_simulate(CLI::App& app, Common& common, Action& action) {
   c->add_flag("--noise-free", o->noise_free, "no noise even with --photons");
   c->add_option("--index", o->index, "number of the crystal in the series of this seed")->capture_default_str();
   add_population_options(*c, o->population, "");
-  c->add_option("--voxel-size", o->voxel_size, "edge of a voxel of the crystal [m], for scale bars")->check(CLI::PositiveNumber);
+  c->add_option("--voxel-size", o->voxel_size, "edge of a voxel of the crystal [m], for scale bars")->check(positive());
   add_common_options(*c, common);
   c->callback([c, o, &common, &action] {
     const bool set = o->count > 0;

@@ -185,21 +185,21 @@ void add_train(CLI::App& app, Common& common, Action& action) {
       ->check(CLI::IsMember({"tiny", "small", "medium", "paper"}))
       ->capture_default_str();
   c->add_flag("--paper", o->paper, "the recipe of Wu et al. 2021: Eq. 6, ADAM and SGD by turns from 0.01");
-  c->add_option("--epochs", t.epochs, "epochs")->check(CLI::PositiveNumber);
-  c->add_option("--samples", t.samples, "crystals to an epoch, where they are drawn")->check(CLI::PositiveNumber);
+  c->add_option("--epochs", t.epochs, "epochs")->check(positive());
+  c->add_option("--samples", t.samples, "crystals to an epoch, where they are drawn")->check(positive());
   c->add_option("--batch", t.batch, "crystals to a step, over all ranks")->check(CLI::Range(1, 65536));
   c->add_option("--micro-batch", t.micro_batch, "crystals that share BatchNorm's statistics; ranks take turns at them")
       ->check(CLI::Range(1, 4096));
   c->add_option("--width", t.network.width, "channels of the network's first block")->check(CLI::Range(1, 512));
   c->add_option("--minutes", o->minutes, "time for everything; cuts the number of epochs to fit")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   c->add_option("--patience", t.patience, "end after so many epochs without a better held-out loss; 0: never")
       ->capture_default_str();
   c->add_option("--checkpoint", t.checkpoint, "write the state to this file as it goes and at the end")
       ->type_name("FILE");
   c->add_option("--checkpoint-interval", t.checkpoint_interval, "seconds between two checkpoints")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   c->add_flag("--resume", t.resume, "go on from --checkpoint, bit for bit as if never interrupted");
   const std::string expert = "Recipe (the defaults are measured: docs/training.md)";
   c->add_option_function<std::string>(
@@ -214,22 +214,22 @@ void add_train(CLI::App& app, Common& common, Action& action) {
       ->group(expert);
   c->add_option("--amplitude-weight", t.weights.amplitude, "a1 of Eq. 6")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->group(expert);
   c->add_option("--phase-weight", t.weights.phase, "a2")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->group(expert);
   c->add_option("--diffraction-weight", t.weights.diffraction, "a3")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->group(expert);
   c->add_flag_callback(
        "--given-twin", [&t] { t.twin_invariant = false; }, "every crystal's own image is the target, never its twin's")
       ->group(expert);
   c->add_option("--rate", t.schedule.rate, "learning rate")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->group(expert);
   c->add_option_function<std::string>(
        "--schedule", [&t](const std::string& s) { t.schedule.schedule = parse_schedule(s); },
@@ -244,7 +244,7 @@ void add_train(CLI::App& app, Common& common, Action& action) {
       ->group(expert);
   c->add_option("--validation", t.data.validation_count, "held-out crystals, where they are drawn")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->group(expert);
   add_population_options(*c, t.data.population, "Crystals, where they are drawn");
   add_device_option(*c, common);

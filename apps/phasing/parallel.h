@@ -1,8 +1,11 @@
 // Independent pieces of work of unequal length on all cores.
 #pragma once
+#include <algorithm>
+#include <atomic>
 #include <exception>
 #include <mutex>
 
+#include "kernels/cpu/team.h"
 #include "kernels/view.h"
 
 namespace fringe {
@@ -13,15 +16,19 @@ template <class Body>
 void parallel_items(Index count, int threads, const Body& body) {
   std::exception_ptr failure;
   std::mutex mutex;
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-  for (Index i = 0; i < count; ++i) {
-    try {
-      body(i);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      if (!failure) failure = std::current_exception();
+  std::atomic<Index> next = 0;
+  const auto take = [&] {
+    for (Index i = next++; i < count; i = next++) {
+      try {
+        body(i);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!failure) failure = std::current_exception();
+      }
     }
-  }
+  };
+  cpu::run_pieces(static_cast<int>(std::min<Index>(threads, count)),
+                  [](const void* data, int) { (*static_cast<decltype(&take)>(data))(); }, &take);
   if (failure) std::rethrow_exception(failure);
 }
 

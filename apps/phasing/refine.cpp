@@ -183,7 +183,8 @@ void Refinement::fit_epochs_to_time(Start& start) {
 bool Refinement::advance(Start& start, Index epochs, const std::function<void(const RefineProgress&)>& progress,
                          const std::atomic<int>& stop) {
   while (start.fit->epoch() < epochs) {
-    if (stop != 0 || (options_.time_limit > 0 && since(started_) > options_.time_limit)) {
+    // At least one epoch in all, so that there is an object to write.
+    if (epochs_done_ > 0 && (stop != 0 || (options_.time_limit > 0 && since(started_) > options_.time_limit))) {
       look(start);
       return false;
     }

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 
+#include "kernels/cpu/team.h"
 #include "kernels/stream.h"
 
 namespace fringe::cpu {
@@ -14,8 +15,10 @@ void parallel_tasks(Stream& stream, Index tasks, const Body& body) {
     for (Index t = 0; t < tasks; ++t) body(t);
     return;
   }
-#pragma omp parallel for schedule(static) num_threads(threads)
-  for (Index t = 0; t < tasks; ++t) body(t);
+  const auto run = [&](Index piece) {
+    for (Index t = tasks * piece / threads; t < tasks * (piece + 1) / threads; ++t) body(t);
+  };
+  run_pieces(threads, [](const void* data, int piece) { (*static_cast<decltype(&run)>(data))(piece); }, &run);
 }
 
 /// Calls body(piece, task) for all tasks, those of a piece one after another: memory that belongs to the piece can be used again.

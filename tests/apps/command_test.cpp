@@ -41,7 +41,11 @@ TEST_SUITE("command") {
       CHECK(o.code == 2);
       CHECK_FALSE(o.err.empty());
     }
-    CHECK(contains(fringe::test::fringe(folder, "refine a.cxi -o b.cxi --time 0").err, "must be more than 0"));
+    const auto said = [&](const std::string& usage) { return fringe::test::fringe(folder, usage).err; };
+    CHECK(contains(said("refine a.cxi -o b.cxi --time 0"), "must be more than 0"));
+    CHECK(contains(said("refine a.cxi -o b.cxi --epochs -3"), "--epochs: must be more than 0, not '-3'"));
+    CHECK(contains(said("refine a.cxi -o b.cxi --free-fraction 2"), "--free-fraction: must be between 0 and 0.4, not '2'"));
+    CHECK(contains(said("retrieve"), "there is no command 'retrieve'; there are simulate, prepare"));
   }
 
   TEST_CASE("simulate, refine, compare, show: files, tables, reports") {
@@ -134,6 +138,13 @@ TEST_SUITE("command") {
                                                    "' --resume --seed 9" + options);
     CHECK(other.code == 1);
     CHECK(contains(other.err, "of another pattern or other options"));
+  }
+
+  TEST_CASE("a time limit that is over before the first epoch still ends with a result") {
+    const Folder f("no_time");
+    simulate(f);
+    REQUIRE(fringe::test::fringe(f, "refine '" + (f / "c.cxi") + "' -o '" + (f / "r.cxi") + "'" + quick + "--time 0.000001s").code == 0);
+    CHECK(io::read_reconstruction(f / "r.cxi").metrics.at("epochs") == 1);
   }
 
   TEST_CASE("--time ends in time") {

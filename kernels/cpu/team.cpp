@@ -1,0 +1,103 @@
+#include "kernels/cpu/team.h"
+
+#include <atomic>
+#include <chrono>
+#include <hwy/cache_control.h>
+#include <memory>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace fringe::cpu {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+/// Longer than from one kernel to the next, shorter than what a scheduler gives to somebody else.
+constexpr auto awake = std::chrono::microseconds(50);
+
+/// Returns when `number` is no longer `old`.
+void wait_for_change(const std::atomic<unsigned>& number, unsigned old) {
+  for (const auto begin = Clock::now(); Clock::now() - begin < awake;)
+    for (int i = 0; i < 16; ++i) {
+      if (number.load(std::memory_order_acquire) != old) return;
+      hwy::Pause();
+    }
+  number.wait(old, std::memory_order_acquire);
+}
+
+class Team {
+ public:
+  ~Team() {
+    ending_ = true;
+    for (auto& helper : helpers_) helper->call();
+  }
+
+  void run(int pieces, void (*body)(const void*, int), const void* data) {
+    const int helped = start_helpers(pieces - 1);
+    body_ = body;
+    data_ = data;
+    unfinished_.store(static_cast<unsigned>(helped), std::memory_order_relaxed);
+    for (int i = 0; i < helped; ++i) helpers_[static_cast<std::size_t>(i)]->call();
+    body(data, 0);
+    for (int piece = helped + 1; piece < pieces; ++piece) body(data, piece);
+    while (const unsigned left = unfinished_.load(std::memory_order_acquire)) wait_for_change(unfinished_, left);
+  }
+
+ private:
+  struct alignas(64) Helper {
+    std::atomic<unsigned> calls{0};
+    std::jthread thread;
+
+    void call() {
+      calls.fetch_add(1, std::memory_order_release);
+      calls.notify_one();
+    }
+  };
+
+  /// The number of helpers there are, at most `wanted`.
+  int start_helpers(int wanted) {
+    while (static_cast<int>(helpers_.size()) < wanted) {
+      auto helper = std::make_unique<Helper>();
+      const int piece = static_cast<int>(helpers_.size()) + 1;
+      try {
+        helper->thread = std::jthread([this, piece, &calls = helper->calls] { serve(piece, calls); });
+      } catch (const std::system_error&) {
+        return static_cast<int>(helpers_.size());  // a limit of the user or of the batch system
+      }
+      helpers_.push_back(std::move(helper));
+    }
+    return wanted;
+  }
+
+  void serve(int piece, const std::atomic<unsigned>& calls) {
+    for (unsigned served = 0;; ++served) {
+      wait_for_change(calls, served);
+      if (ending_) return;
+      body_(data_, piece);
+      if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_one();
+    }
+  }
+
+  void (*body_)(const void*, int) = nullptr;
+  const void* data_ = nullptr;
+  bool ending_ = false;
+  alignas(64) std::atomic<unsigned> unfinished_{0};
+  std::vector<std::unique_ptr<Helper>> helpers_;
+};
+
+}  // namespace
+
+void run_pieces(int pieces, void (*body)(const void*, int), const void* data) {
+  if (pieces <= 1) {
+    if (pieces == 1) body(data, 0);
+    return;
+  }
+  // A piece may have pieces itself, while this thread's helpers are at those around it: then it has others.
+  thread_local std::vector<std::unique_ptr<Team>> teams;
+  thread_local std::size_t depth = 0;
+  if (teams.size() == depth) teams.push_back(std::make_unique<Team>());
+  teams[depth++]->run(pieces, body, data);
+  --depth;
+}
+
+}  // namespace fringe::cpu
