@@ -26,8 +26,8 @@ std::byte* BufferPool::take(std::size_t bytes) {
   } else {
     try {
       b = device_->allocate(bytes);
-    } catch (const Error& error) {
-      fail("{} ({} MB are held already)", error.what(), bytes_allocated_ >> 20);
+    } catch (const OutOfMemory& error) {
+      fail<OutOfMemory>("{} ({} MB are held already)", error.what(), bytes_allocated_ >> 20);
     }
     ++allocations_;
     bytes_allocated_ += bytes;

@@ -14,7 +14,7 @@ namespace fringe {
 ///  - what changes from step to step must be in tensors that were made before, which the host program sets by put();
 ///  - what it leaves behind, too: the tensors that a step makes are its own, and must be gone at its end;
 ///  - tensors that it uses and does not make must outlive this object.
-/// With a Profile attached steps are run as they are: it counts kernel by kernel.
+/// With a Profile attached steps are run as they are: it counts kernel by kernel. So they are where the device records nothing.
 template <class T>
 class Replay {
  public:
@@ -40,7 +40,7 @@ class Replay {
       context_.stream.wait();
       forget(record);
     }
-    if (!record.run_once || context_.profile != nullptr) {
+    if (!record.run_once || context_.profile != nullptr || context_.device().begin_capture == nullptr) {
       const OwnPool own(*this);
       step();
       record.run_once = true;

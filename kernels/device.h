@@ -21,13 +21,13 @@ struct Device {
   const char* name;  ///< "cpu", "cuda"
   bool host_memory;  ///< its arrays may be read and written by the host program
 
-  /// Memory aligned to at least 64 bytes, uninitialised. Throws Error: what was asked, what is free, what to lower.
+  /// Memory aligned to at least 64 bytes, uninitialised. Throws OutOfMemory: what was asked, what is free, what to lower.
   std::byte* (*allocate)(std::size_t bytes);
   void (*release)(std::byte* memory) noexcept;
 
   void* (*open_queue)();
   void (*close_queue)(void* queue) noexcept;
-  void (*wait)(void* queue);  ///< until everything handed to the queue is done; throws Error when some of it failed
+  void (*wait)(void* queue);  ///< until everything handed to the queue is done; throws DeviceError when some of it failed
 
   void (*upload)(void* queue, void* to, const void* from_host, std::size_t bytes);    ///< from_host may change on return
   void (*download)(void* queue, void* to_host, const void* from, std::size_t bytes);  ///< waits: the data are there
@@ -42,7 +42,7 @@ struct Device {
 
   // Graphs: what is handed to the queue between begin_capture and end_capture is recorded instead of done, and replay() does
   // all of it with one command, with the arguments it was recorded with. Nothing may be allocated or waited for meanwhile.
-  // On the host, which has no queue, these are null.
+  // They are null where work is not recorded: on the host, which has no queue, and where every kernel is waited for.
   void (*begin_capture)(void* queue);
   void* (*end_capture)(void* queue);  ///< the graph; throws Error when something could not be recorded
   void (*replay)(void* queue, void* graph);

@@ -1,4 +1,4 @@
-// The one exception type of fringe.
+// The exceptions of fringe: Error, and the kinds of it that a caller can do something about.
 #pragma once
 #include <fmt/core.h>
 
@@ -14,10 +14,21 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// throw Error(fmt::format(...)) in one word.
-template <class... Args>
+/// Not the input is wrong but what computes has failed: what was found before is good, and worth keeping.
+class DeviceError : public Error {
+ public:
+  using Error::Error;
+};
+/// There is no memory left for what comes next; what is there can still be used.
+class OutOfMemory : public DeviceError {
+ public:
+  using DeviceError::DeviceError;
+};
+
+/// throw Error(fmt::format(...)) in one word; fail<OutOfMemory>(...) throws that.
+template <class Kind = Error, class... Args>
 [[noreturn]] void fail(fmt::format_string<Args...> message, Args&&... args) {
-  throw Error(fmt::format(message, std::forward<Args>(args)...));
+  throw Kind(fmt::format(message, std::forward<Args>(args)...));
 }
 
 /// Throws when `rule` does not hold.

@@ -155,7 +155,7 @@ int ensemble(Options& o, const Common& common) {
     fmt::print(stderr, "fringe: interrupted before a start had ended: nothing to write yet; the same command goes on\n");
     return 128 + stop_signal;
   }
-  require(!done.members.empty(), "ensemble: no start came to its end");
+  require(!done.members.empty(), "ensemble: no start came to its end: {}", done.failures.empty() ? "" : done.failures.front());
   const Mask free = o.free_fraction > 0
                         ? make_free_mask(common.seed, pattern.intensity.extent, pattern.mask, {.fraction = o.free_fraction})
                         : Mask{};

@@ -69,6 +69,11 @@ void summarise(const Totals& t, const std::string& device, const Common& common)
   write_json(common.json, r);
 }
 
+/// Whether no other pattern will fare better than the one that met this error: the device is gone.
+bool ends_everything(const std::exception& e) {
+  return dynamic_cast<const DeviceError*>(&e) != nullptr && dynamic_cast<const OutOfMemory*>(&e) == nullptr;
+}
+
 /// Every pattern of a set, or one file; a failure of one does not stop the others.
 int predict_files(Predictor& predictor, const Options& o, const Common& common) {
   const bool many = o.inputs.size() > 1 || (fs::is_regular_file(o.inputs[0]) && io::is_crystal_set(o.inputs[0]));
@@ -88,6 +93,7 @@ int predict_files(Predictor& predictor, const Options& o, const Common& common) 
     try {
       handle(predictor, name, read(), output, common, begin, totals);
     } catch (const std::exception& e) {
+      if (ends_everything(e)) throw;
       ++totals.failed;
       fmt::print(stderr, "fringe: error: {}: {}\n", name, e.what());
     }
@@ -154,6 +160,7 @@ int watch(Predictor& predictor, const Options& o, const Common& common) {
       try {
         handle(predictor, name, io::read_pattern(path), output, common, begin, totals);
       } catch (const std::exception& e) {
+        if (ends_everything(e)) throw;
         ++totals.failed;
         const fs::path aside = fs::path(o.watch) / "set-aside";
         std::error_code refused;

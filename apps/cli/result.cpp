@@ -30,7 +30,9 @@ std::string write_outputs(Reconstruction& r, const std::string& input, const std
   r.version = version();
   r.configuration["input"] = input;
   if (stop_signal != 0) r.configuration["interrupted"] = fmt::format("by signal {}", stop_signal.load());
+  if (!r.failure.empty()) r.configuration["interrupted"] = r.failure;
   Attempts attempt;
+  if (!r.failure.empty()) attempt([&] { fail("{}; the best result so far is written", r.failure); });
   for (const auto& path : outputs)
     attempt([&] {
       std::filesystem::path(path).extension() == ".vti" ? io::write_vti(path, r) : io::write_reconstruction(path, r);
@@ -54,7 +56,8 @@ std::string write_outputs(Reconstruction& r, const std::string& input, const std
       toml::table settings;
       for (const auto& [name, value] : r.configuration) settings.insert(name, value);
       report.insert("configuration", settings);
-      report.insert("interrupted", stop_signal != 0);
+      report.insert("interrupted", stop_signal != 0 || !r.failure.empty());
+      if (!r.failure.empty()) report.insert("failure", r.failure);
       write_json(common.json, report);
     });
   return attempt.failures();

@@ -34,7 +34,7 @@ void add_pattern_and_outputs(CLI::App& command, std::string& input, std::vector<
 void require_writable_outputs(const std::vector<std::string>& outputs, const Common& common);
 
 /// Writes the result to every output (.vti for ParaView, else CXI) and the report; every one is tried, whatever happens to the
-/// others. Returns what failed, in words, empty when nothing did. Fills in command, version, `input` and the interruption.
+/// others. Returns what failed (the run itself, by r.failure, or an output), in words, empty when nothing did. Fills in command, version, `input` and the interruption.
 std::string write_outputs(Reconstruction& result, const std::string& input, const std::vector<std::string>& outputs,
                           const Common& common);
 

@@ -121,8 +121,9 @@ int train_command(Options& o, const Common& common) {
   if (!first) return exit_code();
 
   Attempts attempt;
+  if (!r.failure.empty()) attempt([&] { fail("{}; the best model so far is written", r.failure); });
   attempt([&] { r.best.save(o.output); });
-  if (!o.last.empty()) attempt([&] { r.last.save(o.last); });
+  if (!o.last.empty() && r.failure.empty()) attempt([&] { r.last.save(o.last); });
   if (!o.csv.empty()) attempt([&] { write_csv(o.csv, r); });
   if (!o.picture.empty()) attempt([&] { draw_training(o.picture, r); });
   const auto &v = r.best_validation, &m = r.mean_image;
@@ -145,7 +146,8 @@ int train_command(Options& o, const Common& common) {
       report.insert("epochs", static_cast<Index>(r.epochs.size()));
       report.insert("seconds", r.seconds);
       report.insert("stopped_early", r.stopped_early);
-      report.insert("interrupted", stop_signal != 0);
+      report.insert("interrupted", stop_signal != 0 || !r.failure.empty());
+      if (!r.failure.empty()) report.insert("failure", r.failure);
       report.insert("ranks", ranks.size());
       report.insert("configuration", r.best.text("model.training"));
       write_json(common.json, report);

@@ -88,6 +88,7 @@ class Ensemble {
     Reconstruction r;
     try {
       r = run_(job);
+      require(r.failure.empty(), "{}", r.failure);
     } catch (const Error& e) {
       const std::lock_guard lock(mutex_);
       failures_[static_cast<std::size_t>(number)] = fmt::format("start {}: {}", number, e.what());

@@ -89,6 +89,7 @@ NetworkFit::NetworkFit(Context<float>& context, const FitProblem& problem, const
   draw_initial_phase();
   best_amplitude_.fill(0);
   best_phase_.fill(0);
+  see_best();
   forget_best();
 }
 
@@ -108,6 +109,7 @@ void NetworkFit::begin_with(const Volume<Complex>& object) {
   const auto [amplitude, phase] = amplitude_and_phase(context_.host(), object);
   best_amplitude_.from_host(amplitude.span());
   best_phase_.from_host(phase.span());
+  see_best();
 }
 
 void NetworkFit::forget_best() {
@@ -169,13 +171,22 @@ void NetworkFit::compute(bool with_prior, Method method) {
 void NetworkFit::fetch() {
   if (rows_ == 0) return;
   const Tensor<float> rows = history_.to_host();
+  Epoch best = best_;
   for (Index i = 0; i < rows_; ++i) {
     const float* const row = rows.data() + 4 * i;
     const Epoch e{epoch_ - rows_ + i + 1, row[0], row[1], 1 - static_cast<double>(row[2]), row[3]};
-    if (e.loss < best_.loss) best_ = e;
+    if (e.loss < best.loss) best = e;
     news_.push_back(e);
   }
   rows_ = 0;
+  if (best.loss < best_.loss) see_best();
+  best_ = best;
+}
+
+void NetworkFit::see_best() {
+  Tensor<float> amplitude = best_amplitude_.to_host();
+  seen_phase_ = best_phase_.to_host();
+  seen_amplitude_ = std::move(amplitude);
 }
 
 std::vector<NetworkFit::Epoch> NetworkFit::read() {
@@ -183,7 +194,7 @@ std::vector<NetworkFit::Epoch> NetworkFit::read() {
   return std::exchange(news_, {});
 }
 
-Volume<Complex> NetworkFit::best_object() const { return object_of(best_amplitude_, best_phase_); }
+Volume<Complex> NetworkFit::best_object() const { return object_of(seen_amplitude_, seen_phase_); }
 
 void NetworkFit::save(Checkpoint& c) const {
   require_read();
@@ -204,6 +215,7 @@ void NetworkFit::load(const Checkpoint& c) {
   optimizer_.load(c);
   c.get("fit.best_amplitude", best_amplitude_);
   c.get("fit.best_phase", best_phase_);
+  see_best();
   seed_ = std::stoull(c.text("fit.seed"));
   draw_initial_phase();  // of this seed: the fit that was made to be loaded may have had another
   epoch_ = static_cast<Index>(c.number("fit.epoch"));

@@ -74,7 +74,8 @@ class NetworkFit {
   Network<float>& network() { return network_; }
 
   // All that follows needs that everything has been read.
-  /// The best state so far (smallest loss without the prior), as a complex density; and its numbers.
+  /// The best state so far (smallest loss without the prior), as a complex density; and its numbers. The host has its own copy:
+  /// they are there after the device has failed, too, as of the last read().
   Volume<Complex> best_object() const;
   const Epoch& best() const { return best_; }
   /// Later states only compete with later ones: what was drawn before has another prior.
@@ -90,6 +91,7 @@ class NetworkFit {
   void draw_initial_phase();
   void compute(bool with_prior, Method method);
   void fetch();
+  void see_best();
   void require_read() const { require(unread() == 0, "fit: {} epochs have not been read", unread()); }
 
   Context<float>& context_;
@@ -101,6 +103,7 @@ class NetworkFit {
   Tape<float> tape_;
   Tensor<float> initial_phase_;
   Tensor<float> best_amplitude_, best_phase_, best_loss_;  ///< kept where they are computed: the host need not look
+  Tensor<float> seen_amplitude_, seen_phase_;  ///< the same in host memory, as of the last read()
   // What changes from step to step, and what each leaves behind: loss, chi^2, 1 - r, P (engine/replay.h).
   Tensor<float> loss_weights_, prior_weights_, results_;
   Replay<float> replay_;

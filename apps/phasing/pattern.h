@@ -60,6 +60,7 @@ struct Reconstruction {
   std::map<std::string, Volume<float>> maps;         ///< of an ensemble (agreement.h): "amplitude_std", ..., object's extent
   std::map<std::string, Volume<Complex>> modes;      ///< of an ensemble: "mode_2", ...; the first one is the object
   std::string command, version, device, start_time;  ///< start_time: ISO 8601
+  std::string failure;  ///< what of the device ended the run before its time; empty when nothing did
 };
 
 }  // namespace fringe

@@ -54,8 +54,12 @@ class Phasing {
       const auto r = agreement(pattern_, free_, ended, {.threads = options_.threads});
       consider(fmt::format("the average of the best {:.0f}", r.metrics.at("kept")), r.object, begin);
     }
-    network();
-    polish_best();
+    try {
+      network();
+      polish_best();
+    } catch (const DeviceError& error) {  // what was found before is good
+      failure_ = error.what();
+    }
     return conclude(ended);
   }
 
@@ -164,6 +168,7 @@ class Phasing {
                      since(started_)});
         },
         stop_);
+    failure_ = r.failure;
     if (r.curves.at("chi2").value.empty()) return;  // interrupted while it learned
     consider("the network, from the best so far", r.object, begin);
     if (stop_ != 0 || left() <= 0) return;
@@ -209,6 +214,7 @@ class Phasing {
                        {"threads", std::to_string(options_.threads)}};
     r.device = device_name();
     r.start_time = start_time_;
+    r.failure = failure_;
     done_.kept = best_.what;
     done_.verdict = verdict(r);
     r.configuration["verdict"] = done_.verdict;
@@ -236,7 +242,7 @@ class Phasing {
   Index searched_ = 0;
   Phased done_;
   Clock::time_point started_ = Clock::now();
-  std::string start_time_ = utc_now();
+  std::string start_time_ = utc_now(), failure_;
 };
 
 }  // namespace

@@ -103,12 +103,15 @@ class Refinement {
   /// Steps until `epochs` of this start are done; false when the run has to end.
   bool advance(Start& start, Index epochs, const std::function<void(const RefineProgress&)>& progress,
                const std::atomic<int>& stop);
+  /// All of the run: what is running_ at its end is the best, or best_ is when it ended early.
+  void fit(const std::function<void(const RefineProgress&)>& progress, const std::atomic<int>& stop);
   /// Waits for the numbers of the start's steps, and records them.
   void look(Start& start);
   /// Epochs between two looks at a start that runs: a device would stand still while the host looks at every one.
   Index epochs_unseen() const { return context_.device().host_memory ? 1 : 20; }
   double score(const Volume<Complex>& object) const { return misfit(object, pattern_, free_, options_.threads); }
   double score(const Start& start) const { return score(start.fit->best_object()); }
+  static bool has_drawn(const Start& start) { return start.fit && !start.chi2.value.empty(); }
   void save_checkpoint() const;
   void load_checkpoint();
   Reconstruction result(const Start& start, const std::atomic<int>& stop);
@@ -133,7 +136,7 @@ class Refinement {
   Index epochs_done_ = 0;               ///< of all starts
   double seconds_before_ = 0;           ///< of the run that was resumed
   Clock::time_point started_ = Clock::now(), last_checkpoint_ = Clock::now();
-  std::string start_time_ = utc_now();
+  std::string start_time_ = utc_now(), device_ = options_.backend.name(), failure_;
 };
 
 Start Refinement::make_start(Index number) {
@@ -213,8 +216,7 @@ void Refinement::look(Start& start) {
   }
 }
 
-Reconstruction Refinement::run(const std::function<void(const RefineProgress&)>& progress,
-                               const std::atomic<int>& stop) {
+void Refinement::fit(const std::function<void(const RefineProgress&)>& progress, const std::atomic<int>& stop) {
   if (options_.resume) {
     load_checkpoint();
     if (!running_.fit && current_ < options_.starts) running_ = begin_start(current_, progress, stop);
@@ -243,10 +245,23 @@ Reconstruction Refinement::run(const std::function<void(const RefineProgress&)>&
     advance(running_, epochs_, progress, stop);
   }
   if (!options_.checkpoint.empty()) save_checkpoint();
+}
+
+Reconstruction Refinement::run(const std::function<void(const RefineProgress&)>& progress, const std::atomic<int>& stop) {
+  try {
+    fit(progress, stop);
+  } catch (const DeviceError& error) {
+    failure_ = error.what();
+    try {
+      if (running_.fit) look(running_);  // the steps before it, where the device still answers
+    } catch (const Error&) {  // the first error is the one to report
+    }
+    if (!has_drawn(running_) && !has_drawn(best_)) throw;
+  }
   const bool earlier_is_better =
-      best_.fit && (running_.fit->epoch() == 0 || best_score_ <= score(running_));  // ended during the trials
+      best_.fit && (!has_drawn(running_) || best_score_ <= score(running_));  // ended during the trials
   const Start& winner = earlier_is_better ? best_ : running_;
-  if (!options_.save_model.empty()) {
+  if (!options_.save_model.empty() && failure_.empty()) {
     Checkpoint c;
     winner.fit->network().save(c);
     c.texts["model.input"] = name(options_.fit.input);
@@ -298,12 +313,16 @@ Reconstruction Refinement::result(const Start& start, const std::atomic<int>& st
   Reconstruction r;
   r.pattern = pattern_;
   r.object = start.fit->best_object();
-  if (options_.polish) {
+  if (options_.polish && failure_.empty()) {
     PolishOptions polishing = options_.polishing;
     if (options_.time_limit > 0) polishing.time_limit = options_.time_limit - since(started_);
-    auto polished = polish(context_, problem_, r.object, polishing, stop);
-    r.object = std::move(polished.object);
-    r.metrics["polish_steps"] = static_cast<double>(polished.steps);
+    try {
+      auto polished = polish(context_, problem_, r.object, polishing, stop);
+      r.object = std::move(polished.object);
+      r.metrics["polish_steps"] = static_cast<double>(polished.steps);
+    } catch (const DeviceError& error) {
+      failure_ = error.what();
+    }
   }
   centre_object(r.object);
   judge_object(r, free_, options_.threads);
@@ -320,7 +339,8 @@ Reconstruction Refinement::result(const Start& start, const std::atomic<int>& st
   r.metrics["starts"] = static_cast<double>(options_.starts);
   r.metrics["best_seed"] = static_cast<double>(start.fit->seed());
   r.curves = {{"chi2", start.chi2}, {"pearson", start.pearson}, {"loss", start.loss}, {"density_prior", start.prior}};
-  r.device = options_.backend.name();
+  r.device = device_;  // as it was called when it worked
+  r.failure = failure_;
   r.start_time = start_time_;
   return r;
 }

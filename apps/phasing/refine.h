@@ -47,6 +47,8 @@ struct RefineProgress {
 /// crystallography); chi2_all over both; true_error where the pattern has its truth; seconds, epochs, epochs_per_second, starts,
 /// best_seed, polish_steps; with an object to start from its own free LLK (chi^2 without held-out voxels), given_free_llk, and
 /// hand_over_epochs and hand_over_misfit of the start that won.
+/// When the device fails (DeviceError), `failure` of the result says how, and the result is the best that the host had seen; the
+/// error is thrown on where there is none yet. Checkpoint and weights are not written then: they may be half a step's.
 /// Throws Error for a pattern or options that do not fit together.
 Reconstruction refine(const Pattern& pattern, const RefineOptions& options,
                       const std::function<void(const RefineProgress&)>& progress, const std::atomic<int>& stop);

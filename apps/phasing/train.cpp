@@ -127,6 +127,7 @@ class Training {
     n.inputs = input_channels(o.input);
     return n;
   }
+  void fit(const std::function<void(const TrainProgress&)>& progress, const std::atomic<int>& stop);
   double step(bool& stopping);
   Validation validate(std::vector<Example>* examples = nullptr);
   Validation mean_image();
@@ -363,7 +364,7 @@ void Training::load() {
   }
 }
 
-TrainResult Training::run(const std::function<void(const TrainProgress&)>& progress, const std::atomic<int>& stop) {
+void Training::fit(const std::function<void(const TrainProgress&)>& progress, const std::atomic<int>& stop) {
   if (options_.resume)
     load();
   else
@@ -425,6 +426,15 @@ TrainResult Training::run(const std::function<void(const TrainProgress&)>& progr
   }
   network_.load(result_.best);
   validate(&result_.examples);
+}
+
+TrainResult Training::run(const std::function<void(const TrainProgress&)>& progress, const std::atomic<int>& stop) {
+  try {
+    fit(progress, stop);
+  } catch (const DeviceError& error) {
+    if (result_.best_epoch == 0) throw;
+    result_.failure = error.what();
+  }
   result_.seconds = seconds_before_ + since(started_);
   return std::move(result_);
 }

@@ -69,8 +69,11 @@ struct TrainResult {
   std::vector<Example> examples;  ///< held-out crystals drawn by the best model
   double seconds = 0;
   bool stopped_early = false;
+  std::string failure;  ///< what of the device ended the training before its time; `best` is there, `last` and examples are not
 };
 
+/// A device that fails (DeviceError) ends the training with the best model so far and `failure`; before the first epoch has been
+/// validated, the error is thrown on.
 TrainResult train(const TrainOptions& options, const Ranks& ranks,
                   const std::function<void(const TrainProgress&)>& progress, const std::atomic<int>& stop);
 

@@ -19,7 +19,7 @@ const Device& host_device() {
       .allocate = [](std::size_t bytes) {
         auto* memory = static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
         ++host_counters.allocations;
-        if (memory == nullptr) fail("out of memory: {} MB asked for; use a smaller --width or --size", bytes >> 20);
+        if (memory == nullptr) fail<OutOfMemory>("out of memory: {} MB asked for; use a smaller --width or --size", bytes >> 20);
         return memory;
       },
       .release = [](std::byte* memory) noexcept { std::free(memory); },

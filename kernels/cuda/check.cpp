@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <set>
 #include <string_view>
 
 #include "kernels/error.h"
@@ -16,7 +17,18 @@ struct Launches {
 };
 thread_local Launches launches;
 
-bool wait_after_launch() {
+struct Record {
+  bool open = false;
+  std::size_t kernels = 0;
+  std::set<std::string_view> names;
+};
+thread_local Record record;
+
+void remember(const char* name) { launches.names[launches.count++ % launches.names.size()] = name; }
+
+}  // namespace
+
+bool launches_are_waited_for() {
   static const bool wanted = [] {
     const char* value = std::getenv("FRINGE_CUDA_SYNC");
     return value != nullptr && std::string_view(value) != "0";
@@ -24,7 +36,19 @@ bool wait_after_launch() {
   return wanted;
 }
 
-}  // namespace
+void begin_record() { record = {.open = true}; }
+
+const char* end_of_record() {
+  // Kept to the end: an error that comes late may still name a graph that is gone. There are as many as kinds of steps.
+  static std::set<std::string> descriptions;
+  std::string names;
+  for (const std::string_view name : record.names) names += (names.empty() ? "" : ", ") + std::string(name);
+  const auto kept = descriptions.insert(fmt::format("a recorded step of {} kernels ({})", record.kernels, names)).first;
+  record = {};
+  return kept->c_str();
+}
+
+void replayed(const char* step) { remember(step); }
 
 std::string suspects() {
   std::string text;
@@ -44,21 +68,24 @@ void check(cudaError_t status, const char* tried, std::source_location where) {
   file = file.substr(file.rfind('/') + 1);
   std::string blame = suspects();
   if (!blame.empty()) blame = "; kernels launched since the last wait, the latest last: " + blame;
-  if (!blame.empty() && !wait_after_launch()) blame += " (FRINGE_CUDA_SYNC=1 finds out which of them)";
-  fail("cuda: {} failed: {} ({}, {}:{}){}", tried, cudaGetErrorString(status), cudaGetErrorName(status), file, where.line(),
+  if (!blame.empty() && !launches_are_waited_for()) blame += " (FRINGE_CUDA_SYNC=1 finds out which of them)";
+  fail<DeviceError>("cuda: {} failed: {} ({}, {}:{}){}", tried, cudaGetErrorString(status), cudaGetErrorName(status), file, where.line(),
        blame);
 }
 
 void launched(const char* kernel, cudaStream_t queue) {
-  launches.names[launches.count++ % launches.names.size()] = kernel;
+  if (record.open)
+    ++record.kernels, record.names.insert(kernel);
+  else
+    remember(kernel);
   if (const cudaError_t status = cudaGetLastError(); status != cudaSuccess) [[unlikely]]
-    fail("cuda: launch of {} failed: {} ({})", kernel, cudaGetErrorString(status), cudaGetErrorName(status));
-  if (wait_after_launch()) [[unlikely]] {
+    fail<DeviceError>("cuda: launch of {} failed: {} ({})", kernel, cudaGetErrorString(status), cudaGetErrorName(status));
+  if (launches_are_waited_for()) [[unlikely]] {
     cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
     check(cudaStreamIsCapturing(queue, &capture), "query of the queue");
     if (capture != cudaStreamCaptureStatusNone) return;  // captured work has not run: there is nothing to wait for
     if (const cudaError_t status = cudaStreamSynchronize(queue); status != cudaSuccess)
-      fail("cuda: {} failed: {} ({})", kernel, cudaGetErrorString(status), cudaGetErrorName(status));
+      fail<DeviceError>("cuda: {} failed: {} ({})", kernel, cudaGetErrorString(status), cudaGetErrorName(status));
   }
 }
 

@@ -241,8 +241,7 @@ void run(Stream& stream, Conv3dCall& call) {
   call.parts = splits > 1 ? stream.scratch<float>(splits * size) : nullptr;
   const std::size_t shared = Conv3dShared<P, Columns, Transposed>::bytes(tile);
   require_shared(tile, shared);
-  const auto kernel = conv3d_kernel<P, Columns, Transposed>;
-  LAUNCH(kernel, dim3(tile.tiles, columns, splits), threads, shared, stream, call);
+  LAUNCH((conv3d_kernel<P, Columns, Transposed>), dim3(tile.tiles, columns, splits), threads, shared, stream, call);
   if (splits > 1)
     LAUNCH(conv3d_add_parts_kernel, grid_for(size, 256), 256, 0, stream, call.parts, splits, call.bias, call.slope, call.y,
            size, call.co);

@@ -44,8 +44,10 @@ std::byte* allocate(std::size_t bytes) {
     cudaGetLastError();  // this error is dealt with
     std::size_t free = 0, total = 0;
     check(cudaMemGetInfo(&free, &total), "query of the free memory");
-    fail("out of device memory: {} MB asked for, {} MB of {} MB free; use a smaller --width or pattern, or --device cpu",
-         (bytes >> 20) + 1, free >> 20, total >> 20);
+    fail<OutOfMemory>(
+        "out of device memory: {} MB asked for, {} MB of {} MB free; use a smaller --width, --micro-batch or pattern, or "
+        "--device cpu",
+        (bytes >> 20) + 1, free >> 20, total >> 20);
   }
   check(status, "allocation of device memory");
   return static_cast<std::byte*>(memory);
@@ -90,23 +92,32 @@ void gather(void* queue, float* to, const float* const* from, std::size_t count)
   LAUNCH(gather_kernel, 1, static_cast<unsigned>(count), 0, stream_of(queue), places, to);
 }
 
+struct Graph {
+  cudaGraphExec_t executable = nullptr;
+  const char* kernels = "";  ///< for errors
+};
+
 void begin_capture(void* queue) {
   check(cudaStreamBeginCapture(stream_of(queue), cudaStreamCaptureModeThreadLocal), "begin of a capture");
+  begin_record();
 }
 
 void* end_capture(void* queue) {
+  const char* const kernels = end_of_record();
   cudaGraph_t graph = nullptr;
   check(cudaStreamEndCapture(stream_of(queue), &graph), "end of a capture");
   cudaGraphExec_t executable = nullptr;
   const cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
   cudaGraphDestroy(graph);
   check(status, "making a graph");
-  return executable;
+  return new Graph{executable, kernels};
 }
 
 void replay(void* queue, void* graph) {
   ++device_counters.replays;
-  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), stream_of(queue)), "launch of a graph");
+  const auto* g = static_cast<Graph*>(graph);
+  replayed(g->kernels);
+  check(cudaGraphLaunch(g->executable, stream_of(queue)), "launch of a recorded step");
 }
 
 constexpr Device cuda_device{
@@ -130,9 +141,20 @@ constexpr Device cuda_device{
     .begin_capture = begin_capture,
     .end_capture = end_capture,
     .replay = replay,
-    .destroy_graph = [](void* graph) noexcept { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)); },
+    .destroy_graph =
+        [](void* graph) noexcept {
+          auto* g = static_cast<Graph*>(graph);
+          cudaGraphExecDestroy(g->executable);
+          delete g;
+        },
     .counters = []() -> DeviceCounters& { return device_counters; },
 };
+/// For FRINGE_CUDA_SYNC=1: of a recorded step nobody can say which kernel failed.
+constexpr Device cuda_device_kernel_by_kernel = [] {
+  Device d = cuda_device;
+  d.begin_capture = nullptr, d.end_capture = nullptr, d.replay = nullptr, d.destroy_graph = nullptr;
+  return d;
+}();
 
 /// Empty when this program can use the device, else why not.
 std::string unusable(int index) {
@@ -204,7 +226,7 @@ const Device& device(int index) {
   require(index >= 0 && index < count, "cuda:{}: there are {} CUDA devices, counted from 0", index, count);
   why = unusable(index);
   require(why.empty(), "cuda:{}: {}; use --device cpu", index, why);
-  return cuda_device;
+  return launches_are_waited_for() ? cuda_device_kernel_by_kernel : cuda_device;
 }
 
 }  // namespace fringe::cuda

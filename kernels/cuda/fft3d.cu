@@ -16,8 +16,9 @@ namespace {
 std::map<std::tuple<Index, Index, Index, Index>, cufftHandle> plans;
 
 void check_fft(cufftResult result, const char* tried, const Shape& s) {
-  require(result == CUFFT_SUCCESS, "fft3d: {} for {} failed: cuFFT error {}{}", tried, s.str(), static_cast<int>(result),
-          result == CUFFT_ALLOC_FAILED ? " (out of device memory: use a smaller pattern)" : "");
+  if (result == CUFFT_ALLOC_FAILED)
+    fail<OutOfMemory>("fft3d: {} for {} failed: out of device memory; use a smaller pattern, or --device cpu", tried, s.str());
+  if (result != CUFFT_SUCCESS) fail<DeviceError>("fft3d: {} for {} failed: cuFFT error {}", tried, s.str(), static_cast<int>(result));
 }
 
 cufftHandle plan_for(const Shape& s) {

@@ -1,6 +1,8 @@
 // What tests ask of the emulated device, and tell it to be. No CUDA here: any test may include it.
 #pragma once
 #include <cstddef>
+#include <limits>
+#include <string>
 
 namespace emulation {
 
@@ -22,8 +24,10 @@ struct Machine {
   int devices = 1;
   int capability = 90;
   std::size_t memory = std::size_t{8} << 30;
+  std::size_t allocations = std::numeric_limits<std::size_t>::max();  ///< that still succeed
   bool fft = true;       ///< cuFFT is installed
   int kernel_error = 0;  ///< the next kernel that runs "fails" with this cudaError_t, as an asynchronous error
+  std::string failing_kernel;  ///< the next whose name contains this
 };
 Machine& machine();
 /// A machine as it was at the beginning. (After an asynchronous error a real one needs a new process.)

@@ -11,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include <sys/mman.h>
@@ -173,7 +174,7 @@ void enqueue(cudaStream_t stream, Work work) {
 void enqueue_kernel(const char* name, dim3 grid, dim3 size, std::size_t shared_bytes, cudaStream_t stream, Work body) {
   ++counted.kernels;
   enqueue(stream, [=, body = std::move(body)] {
-    if (pretended.kernel_error != 0) {
+    if (pretended.kernel_error != 0 && std::string_view(name).find(pretended.failing_kernel) != std::string_view::npos) {
       broken = static_cast<cudaError_t>(pretended.kernel_error);
       return;
     }
@@ -190,7 +191,8 @@ extern "C" {
 // ---- memory ------------------------------------------------------------------------------------------------------------
 cudaError_t cudaMalloc(void** p, std::size_t bytes) {
   if (capturing()) return failed(cudaErrorStreamCaptureUnsupported);
-  if (bytes_in_use + bytes > pretended.memory) return failed(cudaErrorMemoryAllocation);
+  if (bytes_in_use + bytes > pretended.memory || pretended.allocations == 0) return failed(cudaErrorMemoryAllocation);
+  --pretended.allocations;
   open_arena();
   const DeviceMemoryOpen open;
   char* const begin = arena_top + page;

@@ -1,0 +1,233 @@
+// What is left of a run when the device fails in the middle of it: memory that runs out, a kernel that fails. The error says
+// what, the best result so far is kept, and the program writes it.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <optional>
+
+#include "apps/cli/commands.h"
+#include "apps/io/cxi.h"
+#include "apps/phasing/refine.h"
+#include "apps/phasing/simulate.h"
+#include "apps/phasing/train.h"
+#include "tests/apps/files.h"
+#include "tests/emulation/counters.h"
+
+using namespace fringe;
+using fringe::test::Folder;
+
+namespace {
+
+const std::atomic<int> go{0};
+
+/// A machine that is whole again when the test ends, however it ends.
+struct Machine {
+  ~Machine() { emulation::repair(); }
+  emulation::Machine* operator->() const { return &emulation::machine(); }
+};
+
+CrystalOptions small_crystal() {
+  CrystalOptions o;
+  o.size = 12;
+  o.semi_axis = {0.22, 0.3};
+  return o;
+}
+
+const Pattern& pattern() {
+  static const Pattern p = expose(make_crystal(small_crystal(), 2), {.photons = 1e7}, 2);
+  return p;
+}
+
+RefineOptions small_run() {
+  RefineOptions o;
+  o.fit.network.levels = 1;
+  o.fit.network.width = 1;
+  o.fit.network.separable = false;
+  o.fit.epochs = 4;
+  o.fit.prior = {.weight = 0.3, .on = 0.5, .full = 0.6};  // from the third epoch on, and asks for memory
+  o.starts = 1;
+  o.polishing = {.steps = 2, .interval = 2};
+  std::string why_cpu;
+  o.backend = choose_backend("cuda:0", why_cpu);
+  REQUIRE(o.backend.index == 0);
+  return o;
+}
+
+void ignore(const RefineProgress&) {}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+bool quick() { return std::getenv("FRINGE_QUICK_TESTS") != nullptr; }
+
+/// What the message has to say of the kernel: itself, where every launch is waited for, else what it was among.
+bool names(const std::string& message, const std::string& kernel) {
+  if (std::getenv("FRINGE_CUDA_SYNC") == nullptr) return contains(message, kernel) && contains(message, "FRINGE_CUDA_SYNC=1");
+  return contains(message, kernel + " failed") && !contains(message, "put_kernel");
+}
+
+/// Runs the program within this one, whose GPU is the emulated one; what it says on stderr is the error.
+int run_program(const std::vector<std::string>& arguments, std::string& error) {
+  const Folder folder("failure_stderr");
+  const std::string path = folder / "stderr";
+  std::fflush(stderr);
+  const int kept = dup(2), file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  dup2(file, 2);
+  std::vector<std::string> words{"fringe"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (auto& w : words) argv.push_back(w.data());
+  const int code = cli::run(static_cast<int>(argv.size()), argv.data());
+  std::fflush(stderr);
+  dup2(kept, 2);
+  close(kept), close(file);
+  error = test::contents(path);
+  return code;
+}
+
+}  // namespace
+
+TEST_SUITE("failure") {
+  TEST_CASE("memory runs out at any moment of a run: an error before anything was drawn, the best so far after") {
+    const auto& counters = emulation::counters();
+    const auto held = [&] { return counters.allocations - counters.frees; };
+    const std::size_t before = counters.allocations, held_before = held();
+    RefineOptions options = small_run();
+    options.polish = false;
+    CHECK(refine(pattern(), options, ignore, go).failure.empty());
+    CHECK(held() == held_before);
+    const std::size_t all = counters.allocations - before;
+    options.polish = true;
+    const Machine machine;
+    int thrown = 0, kept = 0, unpolished = 0;
+    // Nothing; on the way to the first step; in the first step of the second kind, twice; in the polish.
+    std::vector<std::size_t> granted{0, all / 3, all - 2, all - 1, all + 2};
+    if (quick()) granted = {all / 3, all - 1};
+    for (const std::size_t n : granted) {
+      CAPTURE(n);
+      CAPTURE(all);
+      machine->allocations = n;
+      std::optional<Reconstruction> r;
+      std::string message;
+      try {
+        r = refine(pattern(), options, ignore, go);
+        message = r->failure;
+      } catch (const OutOfMemory& e) {
+        message = e.what();
+      }
+      CHECK(contains(message, "out of device memory: 1 MB asked for, 81"));
+      CHECK(contains(message, "MB of 8192 MB free; use a smaller --width"));
+      CHECK(contains(message, "--device cpu"));
+      CHECK(held() == held_before);
+      if (!r) {
+        ++thrown;
+        continue;
+      }
+      ++kept;
+      REQUIRE(r->object.size() == 216);
+      CHECK(std::isfinite(r->metrics.at("chi2")));
+      CHECK(r->metrics.at("chi2") <= r->curves.at("chi2").value.front() * 1.01);
+      CHECK(r->device == "cuda:0, emulated device");
+      if (r->metrics.at("epochs") == 4) {  // the fit had ended: only the polish is missing
+        ++unpolished;
+        CHECK_FALSE(r->metrics.contains("polish_steps"));
+      }
+    }
+    CHECK(thrown == (quick() ? 1 : 2));
+    CHECK(kept == (quick() ? 1 : 3));
+    CHECK(unpolished == (quick() ? 0 : 1));
+  }
+
+  TEST_CASE("a kernel fails in mid-run: the error names it, and what the host had seen is the result") {
+    const Machine machine;
+    RefineOptions options = small_run();
+    options.fit.epochs = 10;
+    options.starts = 2;
+    options.trial = 0.3;
+    // After the first trial the next start's first step runs kernel by kernel; after the second, the best's steps are replayed.
+    for (const int trial : {1, 2}) {
+      CAPTURE(trial);
+      int trials = 0;
+      Index epochs = 0;
+      const auto r = refine(
+          pattern(), options,
+          [&](const RefineProgress& p) {
+            epochs = p.epoch;
+            if (++trials == trial) machine->kernel_error = 700, machine->failing_kernel = "relative_l2_difference";
+          },
+          go);
+      emulation::repair();
+      CHECK(trials == trial);
+      CHECK(epochs == 3 * trial);
+      CHECK(contains(r.failure, "cudaErrorIllegalAddress"));
+      CHECK(names(r.failure, "relative_l2_difference_kernel"));
+      if (trial == 2 && std::getenv("FRINGE_CUDA_SYNC") == nullptr) CHECK(contains(r.failure, "a recorded step of "));
+      REQUIRE(r.object.size() == 216);
+      CHECK(r.curves.at("chi2").value.size() == 3);
+      CHECK(r.metrics.at("chi2") <= r.curves.at("chi2").value.front() * 1.01);
+      CHECK(r.metrics.at("best_seed") >= 1);
+      CHECK_FALSE(r.metrics.contains("polish_steps"));
+    }
+  }
+
+  TEST_CASE("fringe refine writes what there is and ends with 1; what the device lost is no result") {
+    const Machine machine;
+    const Folder folder("failure");
+    const std::string input = folder / "pattern.cxi", output = folder / "result.cxi", report = folder / "report.json";
+    io::write_pattern(input, pattern(), "test");
+    std::vector<std::string> command{"refine", input, "-o", output, "-q", "--device", "cuda:0", "--width", "1",
+                                     "--no-separable", "--no-polish", "--seeds", "1", "--epochs", "4", "--json", report};
+    std::string error;
+    const std::size_t before = emulation::counters().allocations;
+    REQUIRE(run_program(command, error) == 0);
+    const std::size_t all = emulation::counters().allocations - before;
+    CHECK(io::read_reconstruction(output).configuration.count("interrupted") == 0);
+
+    machine->allocations = all - 1;
+    CHECK(run_program(command, error) == 1);
+    CHECK(contains(error, "fringe: error: out of device memory: "));
+    CHECK(contains(error, "; the best result so far is written"));
+    const auto r = io::read_reconstruction(output);
+    CHECK(r.object.size() == 216);
+    CHECK(contains(r.configuration.at("interrupted"), "out of device memory"));
+    CHECK(contains(test::contents(report), "\"interrupted\": true"));
+    CHECK(contains(test::contents(report), "\"failure\": \"out of device memory"));
+
+    std::filesystem::remove(output);
+    emulation::repair();
+    machine->memory = 0;
+    CHECK(run_program(command, error) == 1);
+    CHECK(contains(error, "0 MB of 0 MB free"));
+    CHECK_FALSE(std::filesystem::exists(output));
+  }
+
+  TEST_CASE("train ends with the best model so far") {
+    const Machine machine;
+    TrainOptions options;
+    options.data.population.crystal = small_crystal();
+    options.data.validation_count = 1;
+    options.network.levels = 1;
+    options.network.width = 1;
+    options.network.separable = false;
+    options.samples = 1, options.batch = 1, options.micro_batch = 1;
+    options.epochs = 3;
+    options.backend = small_run().backend;
+    const auto run = [&](Index last) {
+      return train(
+          options, Ranks(),
+          [&](const TrainProgress& p) {
+            if (p.step == last) machine->kernel_error = 700, machine->failing_kernel = "adam_step";
+          },
+          go);
+    };
+    const auto r = run(2);
+    CHECK(names(r.failure, "adam_step_kernel"));
+    CHECK(r.epochs.size() == 2);
+    CHECK(r.best_epoch >= 1);
+    CHECK(r.best.number("model.size") == 12);
+    emulation::repair();
+    machine->kernel_error = 700;
+    CHECK_THROWS_AS(run(0), DeviceError);
+  }
+}
