@@ -48,6 +48,8 @@ class Checkpoint {
   /// rename), so a crash or a full disk leaves the previous one as it was. Throws Error.
   void save(const std::string& path) const;
   static Checkpoint load(const std::string& path);
+  /// The library that writes the files, with its version; empty in a build without, where save and load throw Error.
+  static std::string library();
 
  private:
   struct Array {

@@ -1,10 +1,10 @@
 #include "engine/device.h"
 
+#include "engine/checkpoint.h"
 #include "engine/ranks.h"
 
 #include <fftw3.h>
 #include <fmt/core.h>
-#include <hdf5.h>
 #include <hwy/highway.h>
 
 #include <fstream>
@@ -34,13 +34,11 @@ std::string device_name() {
 std::string version() { return FRINGE_VERSION; }
 
 std::vector<std::string> library_versions() {
-  unsigned major = 0, minor = 0, release = 0;
-  H5get_libversion(&major, &minor, &release);
   std::vector<std::string> versions{
-      fmt::format("HDF5 {}.{}.{}", major, minor, release), fftwf_version,
-      fmt::format("Highway {}.{}.{}", HWY_MAJOR, HWY_MINOR, HWY_PATCH),
+      fftwf_version, fmt::format("Highway {}.{}.{}", HWY_MAJOR, HWY_MINOR, HWY_PATCH),
       fmt::format("fmt {}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)};
-  if (const auto mpi = Ranks::library(); !mpi.empty()) versions.push_back(mpi);
+  for (const auto& optional : {Checkpoint::library(), Ranks::library()})
+    if (!optional.empty()) versions.push_back(optional);
   return versions;
 }
 

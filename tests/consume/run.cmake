@@ -13,4 +13,6 @@ run(${CMAKE_COMMAND} -S ${SOURCE} -B ${BUILD}/consume/build -G Ninja -DCMAKE_PRE
     -DCMAKE_CXX_COMPILER=${COMPILER} "-DCMAKE_CXX_FLAGS=${FLAGS}")
 run(${CMAKE_COMMAND} --build ${BUILD}/consume/build)
 run(${BUILD}/consume/build/consume)
-run(${prefix}/bin/fringe --version)
+if(PROGRAM)
+  run(${prefix}/bin/fringe --version)
+endif()
