@@ -27,9 +27,9 @@ mkdir -p "$(dirname "$report")"
 # What a test says when it does not run is no pass here.
 # shellcheck disable=SC2317  # section calls it
 none_skipped() {
-  "$@" > $build/output.txt 2>&1 || { cat $build/output.txt; return 1; }
-  cat $build/output.txt
-  ! grep -q "(Skipped)\|No tests were found" $build/output.txt
+  "$@" > "$build/output.txt" 2>&1 || { cat "$build/output.txt"; return 1; }
+  cat "$build/output.txt"
+  ! grep -q "(Skipped)\|No tests were found" "$build/output.txt"
 }
 # section TITLE COMMAND...: runs it, its output and result go into the report.
 section() {

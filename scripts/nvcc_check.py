@@ -13,6 +13,7 @@ import sys
 
 import sass_ops
 
+FORMATS = ["float32", "tf32x3", "tf32", "bfloat16"]  # enum Precision of kernels/stream.h
 ARCHITECTURES = [80, 86, 89, 90, 100, 120]
 root = pathlib.Path(__file__).resolve().parent.parent
 OPTIONS = ["-std=c++20", "--expt-relaxed-constexpr", "-diag-suppress=554", "-DFMT_USE_CONSTEXPR=1", "-DFMT_CONSTEVAL=",
@@ -51,8 +52,9 @@ def demangled(name):
         length = int(digits[start:])
         if match.group(2)[:length].endswith("_kernel"):
             rest = match.group(2)[length:]
-            arguments = re.match(r"I((?:L[bijm]\d+E)+)E", rest)
-            values = re.findall(r"L[bijm](\d+)E", arguments.group(1)) if arguments else []
+            arguments = re.match(r"I((?:L(?:[bijm]|NS_9PrecisionE)\d+E)+)E", rest)
+            pieces = re.findall(r"L([bijm]|NS_9PrecisionE)(\d+)E", arguments.group(1)) if arguments else []
+            values = [number if len(kind) == 1 else FORMATS[int(number)] for kind, number in pieces]
             return match.group(2)[:length] + ("<" + ", ".join(values) + ">" if values else "")
     return name
 

@@ -26,7 +26,7 @@ done
 if has fringe_program; then fail "the program is there, and cannot be"; fi
 if grep -qi hdf5/serial "$folder/compile_commands.json"; then fail "HDF5's headers are still looked for"; fi
 objects=CMakeFiles/fringe_core.dir/engine
-ninja -C "$folder" $objects/checkpoint.cpp.o $objects/device.cpp.o $objects/without_hdf5/checkpoint_file.cpp.o
+ninja -C "$folder" $objects/checkpoint.cpp.o $objects/without_hdf5/checkpoint_file.cpp.o
 [ "$what" = all ] || exit 0
 cmake --build "$folder"
 ctest --test-dir "$folder" -LE "slow|nvcc" -E without_hdf5 --output-on-failure

@@ -1,6 +1,6 @@
-// fused_separable_conv3d on CUDA: three convolutions (separable_conv3d.cu) that read through the affine and upsampling before
-// them, end with the LeakyReLU, and form the gradient that reaches them while loading. Statistics and daffine are sums over
-// voxels in kernels of their own (conv3d_sums.cu). In inference u and v live in the stream's workspace.
+// fused_separable_conv3d on CUDA: three convolutions, in one pass or in three (separable_conv3d.cu), that read through the affine
+// and upsampling before them, end with the LeakyReLU, and form the gradient that reaches them while loading. Statistics and daffine
+// are sums over voxels in kernels of their own (conv3d_sums.cu).
 #include "kernels/cuda/conv3d_sums.cuh"
 #include "kernels/cuda/separable_conv3d.cuh"
 #include "kernels/fused_separable_conv3d.h"
@@ -13,11 +13,6 @@ void fused_separable_conv3d_forward(Stream& stream, float slope, const Reading<f
   separable_conv3d::require_kernels(k.wd.shape, k.wh.shape, k.ww.shape);
   fused_conv3d::require_operand("fused_separable_conv3d", x);
   if (statistics_of_y) fused_conv3d::require_statistics("fused_separable_conv3d", statistics_of_y.shape, y.shape.c);
-  const Shape middle = y.shape.with_channels(k.bd.shape.c);
-  if (!u) {
-    float* const memory = stream.workspace<float>(2 * middle.size());
-    u = {memory, middle}, v = {memory + middle.size(), middle};
-  }
   separable_forward(stream, slope, Operand::of(x), k, u, v, y);
   if (statistics_of_y) statistics(stream, y, statistics_of_y.data);
 }
