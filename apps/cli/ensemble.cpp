@@ -67,18 +67,9 @@ RunStart refine_starts(const Pattern& pattern, const RefineOptions& options) {
 /// What must be equal for a finished start to belong to this ensemble.
 std::string fingerprint(const Pattern& pattern, const std::map<std::string, std::string>& configuration,
                         const Volume<Complex>& start) {
-  double sum = 0, squares = 0;
-  for (Index i = 0; i < pattern.intensity.size(); ++i) {
-    if (!pattern.measured(i)) continue;
-    const double v = pattern.intensity.data[static_cast<std::size_t>(i)];
-    sum += v;
-    squares += v * v;
-  }
   std::complex<double> object = 0;
   for (const auto& v : start.data) object += std::complex<double>(v);
-  const auto& e = pattern.intensity.extent;
-  std::string text =
-      fmt::format("{}x{}x{} {:.17g} {:.17g} start {} {}", e[0], e[1], e[2], sum, squares, object.real(), object.imag());
+  std::string text = fmt::format("{} start {} {}", signature(pattern), object.real(), object.imag());
   // The sums of the network's gradients depend on the number of threads, projections do not.
   for (const auto& [name, value] : configuration)
     if (name != "starts" && name != "seeds" && (name != "threads" || configuration.contains("epochs")))

@@ -48,6 +48,7 @@ int iterate(Options& o, const Common& common) {
   load_iterate_files(o.settings, pattern.intensity.extent);
   options.seed = common.seed;
   options.threads = thread_count(common);
+  options.resume = resumes(options.resume, options.checkpoint, common.quiet);
   watch_signals();
   Reconstruction r;
   {
@@ -219,8 +220,7 @@ void add_iterate(CLI::App& app, Common& common, Action& action) {
       ->capture_default_str()
       ->check(CLI::Range(1, 100000));
   c->add_option("--time", o->time, "time for everything: 90, 90s, 2m, 1h; as many starts as fit")->type_name("TIME");
-  c->add_option("--checkpoint", options.checkpoint, "write the state to this file every minute and at the end")->type_name("FILE");
-  c->add_flag("--resume", options.resume, "go on from --checkpoint, bit for bit as if never interrupted");
+  add_checkpoint_options(*c, options.checkpoint, options.checkpoint_interval, options.resume);
   c->add_option("--free-fraction", options.free_fraction, "share of the voxels held out of the fit, for free LLK")
       ->capture_default_str()
       ->check(between(0, 0.4));
@@ -234,8 +234,6 @@ void add_iterate(CLI::App& app, Common& common, Action& action) {
       if (o->command->count("--starts") == 0) s.options.starts = 100000;
     }
     if (!s.start.empty() && o->command->count("--starts") == 0) s.options.starts = 1;
-    if (s.options.resume && s.options.checkpoint.empty())
-      throw CLI::ValidationError("--resume", "needs --checkpoint FILE to go on from");
     action = [o, &common] { return iterate(*o, common); };
   });
 }

@@ -1,5 +1,7 @@
 #include "apps/phasing/phase.h"
 
+#include <filesystem>
+
 #include "apps/cli/agreement.h"
 #include "apps/cli/progress.h"
 #include "apps/cli/result.h"
@@ -19,6 +21,9 @@ int phase(Options& o, const Common& common) {
   const Pattern pattern = io::read_pattern(o.input);
   o.phase.seed = common.seed;
   o.phase.threads = thread_count(common);
+  o.phase.folder = o.outputs.front() + ".phase";
+  const bool resumed = o.phase.time_limit == 0 && std::filesystem::exists(o.phase.folder);
+  if (resumed && !common.quiet) fmt::print("going on with what is in {}\n", o.phase.folder);
   watch_signals();
   Phased done;
   {
@@ -46,6 +51,7 @@ int phase(Options& o, const Common& common) {
     fmt::print("{}\n{} in all\nwritten     {}\n", done.verdict, duration(r.metrics.at("seconds")), fmt::join(o.outputs, ", "));
   }
   require(failures.empty(), "{}", failures);
+  if (stop_signal == 0) remove_phase_folder(o.phase.folder);
   return exit_code();
 }
 

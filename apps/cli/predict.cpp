@@ -24,10 +24,25 @@ struct Options {
   std::string model, output, watch;
   std::vector<std::string> inputs;
   double idle = 0;
+  bool resume = false;
 };
 
+/// With --resume: whether the result is there already, no older than its pattern and the model.
+bool is_done(const Options& o, const std::string& input, const std::string& output) {
+  if (!o.resume) return false;
+  std::error_code missing;
+  const auto written = fs::last_write_time(output, missing);
+  if (missing) return false;
+  const auto older = [&](const std::string& file) {
+    std::error_code unknown;
+    const auto time = fs::last_write_time(file, unknown);
+    return !unknown && time <= written;
+  };
+  return older(input) && older(o.model);
+}
+
 struct Totals {
-  Index done = 0, failed = 0;
+  Index done = 0, failed = 0, there = 0;
   double seconds = 0, latency = 0;
 };
 
@@ -53,6 +68,7 @@ void handle(Predictor& predictor, const std::string& name, const Pattern& patter
 }
 
 void summarise(const Totals& t, const std::string& device, const Common& common) {
+  if (!common.quiet && t.there > 0) fmt::print("{} results were there already\n", t.there);
   if (!common.quiet && t.done + t.failed > 1)
     fmt::print("{} patterns, {} set aside; mean latency: network {:.1f} ms, in all {:.1f} ms\n", t.done, t.failed,
                t.done > 0 ? 1e3 * t.seconds / static_cast<double>(t.done) : 0.0,
@@ -62,6 +78,7 @@ void summarise(const Totals& t, const std::string& device, const Common& common)
   r.insert_or_assign("device", device);
   r.insert("patterns", t.done);
   r.insert("set_aside", t.failed);
+  r.insert("there_already", t.there);
   if (t.done > 0) {
     r.insert("network_seconds", t.seconds / static_cast<double>(t.done));
     r.insert("latency_seconds", t.latency / static_cast<double>(t.done));
@@ -83,9 +100,13 @@ int predict_files(Predictor& predictor, const Options& o, const Common& common) 
     hdf5::require_writable(o.output);
   Totals totals;
   std::set<std::string> written;
-  const auto attempt = [&](const std::string& name, const std::string& output, const auto& read) {
+  const auto attempt = [&](const std::string& name, const std::string& file, const std::string& output, const auto& read) {
     const auto begin = Clock::now();
     require(written.insert(output).second, "{}: {} holds the result of another pattern of that name already", name, output);
+    if (is_done(o, file, output)) {
+      ++totals.there;
+      return;
+    }
     if (!many) {
       handle(predictor, name, read(), output, common, begin, totals);
       return;
@@ -104,7 +125,7 @@ int predict_files(Predictor& predictor, const Options& o, const Common& common) 
       const io::CrystalSet set(input);
       require(set.has_patterns(), "{}: the set has no patterns, only objects", input);
       for (Index i = 0; i < set.count() && stop_signal == 0; ++i)
-        attempt(fmt::format("{}[{}]", input, i),
+        attempt(fmt::format("{}[{}]", input, i), input,
                 (fs::path(o.output) / fmt::format("{}-{:06}.cxi", fs::path(input).stem().string(), i)).string(), [&] {
                   Pattern p;
                   p.intensity = set.intensity(i);
@@ -113,8 +134,8 @@ int predict_files(Predictor& predictor, const Options& o, const Common& common) 
                 });
       continue;
     }
-    const std::string name = fs::path(io::split_path(input).first).stem().string() + ".cxi";
-    attempt(input, many ? (fs::path(o.output) / name).string() : o.output, [&] { return io::read_pattern(input); });
+    const std::string file = io::split_path(input).first, name = fs::path(file).stem().string() + ".cxi";
+    attempt(input, file, many ? (fs::path(o.output) / name).string() : o.output, [&] { return io::read_pattern(input); });
   }
   summarise(totals, predictor.device(), common);
   if (stop_signal != 0) return 128 + stop_signal;
@@ -156,6 +177,10 @@ int watch(Predictor& predictor, const Options& o, const Common& common) {
       done[path] = state;
       const std::string name = fs::path(path).filename().string();
       const std::string output = (fs::path(o.output) / (fs::path(path).stem().string() + ".cxi")).string();
+      if (is_done(o, path, output)) {
+        ++totals.there;
+        continue;
+      }
       const auto begin = Clock::now();
       try {
         handle(predictor, name, io::read_pattern(path), output, common, begin, totals);
@@ -197,6 +222,8 @@ void add_predict(CLI::App& app, Common& common, Action& action) {
   c->add_option("--watch", o->watch, "handle the .cxi and .h5 files that appear in this folder, until Ctrl-C")
       ->type_name("DIR");
   c->add_option("--idle", o->idle, "end --watch when nothing new has come for so long [s]")->check(positive());
+  c->add_flag("--resume", o->resume,
+              "leave out patterns whose result is there, no older than pattern and model: for a run that was stopped");
   add_device_option(*c, common);
   add_common_options(*c, common, false);
   c->callback([o, &common, &action] {

@@ -27,6 +27,7 @@ int refine(Options& o, const Common& common) {
   const Pattern pattern = io::read_pattern(o.input);
   options.seed = common.seed;
   options.threads = thread_count(common);
+  options.resume = resumes(options.resume, options.checkpoint, common.quiet);
   options.backend = chosen_backend(common);
   load_refine_files(*o.command, o.settings, pattern.intensity.extent);
 
@@ -160,8 +161,7 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
        "result of iterate, refine or PyNX: the network is fitted to it first; then --epochs 800, --rate 0.0005 unless given")
       ->type_name("FILE");
   c->add_option("--save-model", r.save_model, "write the best start's weights to this file")->type_name("FILE");
-  c->add_option("--checkpoint", r.checkpoint, "write the state to this file every minute and at the end")->type_name("FILE");
-  c->add_flag("--resume", r.resume, "go on from --checkpoint, bit for bit as if never interrupted");
+  add_checkpoint_options(*c, r.checkpoint, r.checkpoint_interval, r.resume);
   c->add_flag("--profile", o->profile, "print where the time went, kernel by kernel");
   c->add_flag("--paper", o->settings.paper,
               "the recipe of Wu et al. 2021 instead of ours: its loss, ADAM and SGD by turns, one start");
@@ -208,8 +208,6 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
   c->callback([o, &common, &action] {
     auto& options = o->settings.options;
     if (!o->time.empty()) options.time_limit = parse_duration(o->time);
-    if (options.resume && options.checkpoint.empty())
-      throw CLI::ValidationError("--resume", "needs --checkpoint FILE to go on from");
     complete_refine_settings(*o->command, o->settings);
     action = [o, &common] { return refine(*o, common); };
   });

@@ -19,6 +19,25 @@ void add_pattern_and_outputs(CLI::App& command, std::string& input, std::vector<
       ->type_name("FILE");
 }
 
+void add_checkpoint_options(CLI::App& command, std::string& checkpoint, double& interval, bool& resume) {
+  auto* file = command.add_option("--checkpoint", checkpoint, "write the state to this file as it goes and at the end")
+                   ->type_name("FILE");
+  command.add_option("--checkpoint-interval", interval, "seconds between two checkpoints")
+      ->capture_default_str()
+      ->check(not_negative());
+  command
+      .add_flag(
+          "--resume", resume,
+          "go on from --checkpoint, bit for bit as if never interrupted; from the beginning where it is not there yet")
+      ->needs(file);
+}
+
+bool resumes(bool resume, const std::string& checkpoint, bool quiet) {
+  if (!resume || std::filesystem::exists(checkpoint)) return resume;
+  if (!quiet) fmt::print(stderr, "{} is not there yet: from the beginning\n", checkpoint);
+  return false;
+}
+
 void require_writable_outputs(const std::vector<std::string>& outputs, const Common& common) {
   for (const auto& path : outputs) hdf5::require_writable(path);
   if (!common.json.empty()) hdf5::require_writable(common.json);

@@ -30,6 +30,13 @@ class Attempts {
 /// The options of what is read and written: a pattern, and -o for each result.
 void add_pattern_and_outputs(CLI::App& command, std::string& input, std::vector<std::string>& outputs);
 
+/// --checkpoint, --checkpoint-interval and --resume.
+void add_checkpoint_options(CLI::App& command, std::string& checkpoint, double& interval, bool& resume);
+
+/// What --resume comes to: whether the checkpoint is there. A run that was stopped before it wrote one begins anew, so that one
+/// command line serves the first run and all that follow; it says so on stderr.
+bool resumes(bool resume, const std::string& checkpoint, bool quiet);
+
 /// Throws Error unless each output, and the report, can be written.
 void require_writable_outputs(const std::vector<std::string>& outputs, const Common& common);
 

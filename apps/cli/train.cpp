@@ -85,6 +85,7 @@ int train_command(Options& o, const Common& common) {
   auto& t = o.train;
   t.seed = t.data.seed = common.seed;
   t.threads = thread_count(common);
+  t.resume = resumes(t.resume, t.checkpoint, quiet);
   Common said_once = common;
   said_once.quiet = quiet;
   t.backend = chosen_backend(said_once);
@@ -197,12 +198,7 @@ void add_train(CLI::App& app, Common& common, Action& action) {
       ->check(positive());
   c->add_option("--patience", t.patience, "end after so many epochs without a better held-out loss; 0: never")
       ->capture_default_str();
-  c->add_option("--checkpoint", t.checkpoint, "write the state to this file as it goes and at the end")
-      ->type_name("FILE");
-  c->add_option("--checkpoint-interval", t.checkpoint_interval, "seconds between two checkpoints")
-      ->capture_default_str()
-      ->check(not_negative());
-  c->add_flag("--resume", t.resume, "go on from --checkpoint, bit for bit as if never interrupted");
+  add_checkpoint_options(*c, t.checkpoint, t.checkpoint_interval, t.resume);
   const std::string expert = "Recipe (the defaults are measured: docs/training.md)";
   c->add_option_function<std::string>(
        "--input", [&t](const std::string& s) { t.input = parse_fit_input(s); },
@@ -252,8 +248,6 @@ void add_train(CLI::App& app, Common& common, Action& action) {
   add_device_option(*c, common);
   add_common_options(*c, common);
   c->callback([o, c, &common, &action] {
-    if (o->train.resume && o->train.checkpoint.empty())
-      throw CLI::ValidationError("--resume", "needs --checkpoint FILE to go on from");
     apply_preset(*o);
     if (o->paper) apply_paper(*o);
     if (o->train.batch % o->train.micro_batch != 0)

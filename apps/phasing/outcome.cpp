@@ -14,6 +14,18 @@ std::string utc_now() {
   return text;
 }
 
+std::string signature(const Pattern& pattern) {
+  double sum = 0, squares = 0;
+  for (Index i = 0; i < pattern.intensity.size(); ++i) {
+    if (!pattern.measured(i)) continue;
+    const double v = pattern.intensity.data[static_cast<std::size_t>(i)];
+    sum += v;
+    squares += v * v;
+  }
+  const auto& e = pattern.intensity.extent;
+  return fmt::format("{}x{}x{} {:.17g} {:.17g}", e[0], e[1], e[2], sum, squares);
+}
+
 void judge(Reconstruction& r, const Mask& free, int threads) {
   const auto scale = static_cast<float>(amplitude_scale(r.calculated, r.pattern, free));
   if (scale > 0) {

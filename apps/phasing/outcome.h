@@ -23,6 +23,9 @@ void judge(Reconstruction& r, const Mask& free, int threads);
 /// tenths of its density.
 void judge_object(Reconstruction& r, const Mask& free, int threads);
 
+/// What tells one pattern from another: its extent, and the sums of the counts and their squares over the measured voxels.
+std::string signature(const Pattern& pattern);
+
 /// The number by which objects are ranked: the free LLK, or chi^2 where no voxels were held out.
 double misfit(const Volume<Complex>& object, const Pattern& pattern, const Mask& free, int threads);
 

@@ -1,6 +1,7 @@
 #include "apps/phasing/phase.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <mutex>
 
 #include "apps/phasing/agreement.h"
@@ -17,6 +18,8 @@
 namespace fringe {
 namespace {
 
+namespace fs = std::filesystem;
+
 // The numbers of the recipe (docs/phase.md has what was measured).
 constexpr Index starts = 40, survivors = 16, compared = 6;
 constexpr const char* search_recipe = "3*(80*RAAR+20*ER)+20*ML";
@@ -24,6 +27,8 @@ constexpr const char* finish_recipe = "3*(80*RAAR+20*ER)+50*ER+20*ML";
 constexpr const char* last_recipe = "50*ER+20*ML";
 /// Shares of the time limit by which searching, carrying the survivors to their end, and the network are over.
 constexpr double search_share = 0.2, finish_share = 0.35, network_share = 0.9;
+
+constexpr const char *search_folder = "search", *finish_folder = "carried-on", *network_state = "network";
 
 /// The object, within its own support.
 void begin_with(IterateOptions& o, const Volume<Complex>& object) {
@@ -40,7 +45,13 @@ class Phasing {
         options_(options),
         progress_(progress),
         stop_(stop),
-        free_(make_free_mask(options.seed, pattern.intensity.extent, pattern.mask)) {}
+        free_(make_free_mask(options.seed, pattern.intensity.extent, pattern.mask)) {
+    if (options.folder.empty() || options.time_limit > 0) return;
+    folder_ = options.folder;
+    std::error_code error;
+    fs::create_directories(folder_, error);
+    require(!error, "{}: cannot make this folder: {}", folder_, error.message());
+  }
 
   Phased run() {
     const auto found = search();
@@ -87,9 +98,16 @@ class Phasing {
     return options_.time_limit > 0 ? share * options_.time_limit - since(started_) : std::numeric_limits<double>::infinity();
   }
 
-  /// `count` runs of iterate side by side, none begun after `share` of the time limit. `settings(k)`: of run number k.
-  std::vector<Member> iterate_all(const std::string& step, const std::string& what, Index count, double share,
-                                  const std::function<IterateOptions(Index)>& settings) {
+  /// What must be equal for a start in the folder to be taken.
+  std::string fingerprint() const {
+    return fmt::format("{} seed {} phase {} {} {}, {}", signature(pattern_), options_.seed, starts, survivors, search_recipe,
+                       finish_recipe);
+  }
+
+  /// `count` runs of iterate side by side, none begun after `share` of the time limit; each is kept in this folder of
+  /// the folder. `settings(k)`: of run number k.
+  std::vector<Member> iterate_all(const std::string& step, const std::string& what, const char* folder, Index count,
+                                  double share, const std::function<IterateOptions(Index)>& settings) {
     std::atomic<int> over{stop_ != 0};  // the signal, or the time is
     const RunStart run = [&](const StartJob& job) {
       IterateOptions o = settings(job.number);
@@ -112,7 +130,12 @@ class Phasing {
       progress_({step, p.share, std::min(best_.score, std::isnan(p.best) ? best_.score : p.best), since(started_)});
     };
     const auto begin = Clock::now();
-    auto ran = run_starts({.starts = count, .threads = options_.threads}, run, report, over);
+    EnsembleOptions keeping{.starts = count, .threads = options_.threads};
+    if (!folder_.empty()) {
+      keeping.folder = (fs::path(folder_) / folder).string();
+      keeping.fingerprint = fingerprint();
+    }
+    auto ran = run_starts(keeping, run, report, over);
     require(!ran.members.empty() || !best_.object.empty() || stop_ != 0, "phase: no start came to its end: {}",
             ran.failures.empty() ? "the time is too short" : ran.failures.front());
     std::sort(ran.members.begin(), ran.members.end(), [](const Member& a, const Member& b) { return a.score() < b.score(); });
@@ -123,7 +146,7 @@ class Phasing {
   }
 
   std::vector<Member> search() {
-    auto found = iterate_all("short starts", "short starts", starts, search_share, [](Index k) {
+    auto found = iterate_all("short starts", "short starts", search_folder, starts, search_share, [](Index k) {
       IterateOptions o;
       o.recipe = parse_recipe(search_recipe);
       o.first_start = k;
@@ -136,7 +159,7 @@ class Phasing {
   std::vector<Member> carry_on(const std::vector<Member>& found) {
     if (stop_ != 0 || found.empty() || left(finish_share) <= 0) return {};
     const auto count = std::min<Index>(survivors, static_cast<Index>(found.size()));
-    return iterate_all("the best carried on", "best ones carried on", count, finish_share, [&](Index k) {
+    return iterate_all("the best carried on", "best ones carried on", finish_folder, count, finish_share, [&](Index k) {
       const Member& m = found[static_cast<std::size_t>(k)];
       IterateOptions o;
       o.recipe = parse_recipe(finish_recipe);
@@ -160,6 +183,12 @@ class Phasing {
     o.seed = options_.seed;
     o.threads = options_.threads;
     if (options_.time_limit > 0) o.time_limit = left(network_share);
+    if (!folder_.empty()) {
+      // Its sums depend on the number of threads; so does what goes on from here.
+      o.checkpoint = (fs::path(folder_) / fmt::format("{}-{}.h5", network_state, options_.threads)).string();
+      o.checkpoint_interval = options_.checkpoint_interval;
+      o.resume = fs::exists(o.checkpoint);
+    }
     const auto r = refine(
         pattern_, o,
         [&](const RefineProgress& p) {
@@ -237,6 +266,7 @@ class Phasing {
   const std::function<void(const PhaseProgress&)>& progress_;
   const std::atomic<int>& stop_;
   Mask free_;
+  std::string folder_;
   std::mutex mutex_;  ///< of best_, while starts run
   Candidate best_;
   Index searched_ = 0;
@@ -250,6 +280,14 @@ class Phasing {
 Phased phase(const Pattern& pattern, const PhaseOptions& options, const std::function<void(const PhaseProgress&)>& progress,
              const std::atomic<int>& stop) {
   return Phasing(pattern, options, progress, stop).run();
+}
+
+void remove_phase_folder(const std::string& folder) {
+  std::error_code ignored;
+  for (const char* part : {search_folder, finish_folder}) fs::remove_all(fs::path(folder) / part, ignored);
+  for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end; it.increment(ignored))
+    if (it->path().filename().string().starts_with(network_state)) fs::remove(it->path(), ignored);
+  fs::remove(folder, ignored);  // only when it is empty
 }
 
 }  // namespace fringe

@@ -6,6 +6,8 @@
 //   3. the network is handed the best of them, and projections the network's crystal; the single voxels of the best are
 //   polished
 //   4. each of these, and the survivors' average, is a candidate: that of the smallest free LLK is the result
+//
+// A run that was stopped, by whatever means, goes on from what is in its folder, and ends as if it had not been.
 #pragma once
 #include <atomic>
 #include <functional>
@@ -19,6 +21,10 @@ struct PhaseOptions {
   std::uint64_t seed = 1;
   double time_limit = 0;  ///< [s] for everything, 0: as long as it takes
   int threads = 1;
+  /// Of what is done: every start that has ended, and the state of the network. Made when missing, empty: nothing is
+  /// kept. A run with a time limit keeps nothing: what it has is what the clock left.
+  std::string folder = {};
+  double checkpoint_interval = 20;  ///< [s] between two states of the network
 };
 
 struct PhaseProgress {
@@ -45,8 +51,11 @@ struct Phased {
 };
 
 /// `stop` as of refine(): the best so far is the result then. The same seed gives the same result unless the time limit cuts
-/// it.
+/// it. Throws Error for a folder of another pattern or seed.
 Phased phase(const Pattern& pattern, const PhaseOptions& options, const std::function<void(const PhaseProgress&)>& progress,
              const std::atomic<int>& stop);
+
+/// Removes what phase() has left in its folder, and the folder if nothing else is there.
+void remove_phase_folder(const std::string& folder);
 
 }  // namespace fringe

@@ -132,6 +132,7 @@ class Refinement {
   Index hand_over_epochs_ = options_.hand_over.epochs;  ///< of each start, cut likewise
   Index current_ = 0;                   ///< number of the start that runs; `starts` when the best is carried on
   Start running_, best_;
+  bool chosen_before_ = false;          ///< by the run that was resumed, which has forgotten the trial's best state then
   double best_score_ = 0;
   Index epochs_done_ = 0;               ///< of all starts
   double seconds_before_ = 0;           ///< of the run that was resumed
@@ -186,6 +187,8 @@ void Refinement::fit_epochs_to_time(Start& start) {
 bool Refinement::advance(Start& start, Index epochs, const std::function<void(const RefineProgress&)>& progress,
                          const std::atomic<int>& stop) {
   while (start.fit->epoch() < epochs) {
+    // Here and not after the step: a run that was stopped after its plateau, before its polish, must not go on.
+    if (options_.stop_on_plateau && epochs == epochs_ && on_plateau(start, options_.fit, epochs_)) return true;
     // At least one epoch in all, so that there is an object to write.
     if (epochs_done_ > 0 && (stop != 0 || (options_.time_limit > 0 && since(started_) > options_.time_limit))) {
       look(start);
@@ -203,7 +206,6 @@ bool Refinement::advance(Start& start, Index epochs, const std::function<void(co
       save_checkpoint();
       last_checkpoint_ = Clock::now();
     }
-    if (options_.stop_on_plateau && epochs == epochs_ && on_plateau(start, options_.fit, epochs_)) return true;
   }
   return true;
 }
@@ -241,7 +243,7 @@ void Refinement::fit(const std::function<void(const RefineProgress&)>& progress,
   if (going) {
     running_ = std::move(best_);
     best_ = {};
-    if (options_.starts > 1) running_.fit->forget_best();
+    if (options_.starts > 1 && !chosen_before_) running_.fit->forget_best();
     advance(running_, epochs_, progress, stop);
   }
   if (!options_.checkpoint.empty()) save_checkpoint();
@@ -306,7 +308,10 @@ void Refinement::load_checkpoint() {
     *start = make_start(std::min(current_, options_.starts - 1));
     start->load(c.part(prefix));
   }
-  if (current_ >= options_.starts && running_.fit) best_ = std::move(running_);
+  if (current_ >= options_.starts && running_.fit) {
+    best_ = std::move(running_);
+    chosen_before_ = true;
+  }
 }
 
 Reconstruction Refinement::result(const Start& start, const std::atomic<int>& stop) {

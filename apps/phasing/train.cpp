@@ -373,7 +373,13 @@ void Training::fit(const std::function<void(const TrainProgress&)>& progress, co
   const Index first_step = step_;
   double validating = 0;
   bool stopping = false;
-  while (step_ < steps() && !stopping) {
+  // Also true of what was loaded: a run that was stopped after its last epoch, before it wrote its model, must not go on.
+  const auto in_vain = [&] {
+    const auto epochs = static_cast<Index>(result_.epochs.size());
+    return options_.patience > 0 && epochs > 0 && step_ == epochs * steps_per_epoch_ &&
+           epochs - result_.best_epoch >= options_.patience;
+  };
+  while (step_ < steps() && !stopping && !(result_.stopped_early = in_vain())) {
     stopping = stop != 0 || (options_.time_limit > 0 && since(started_) > options_.time_limit);
     epoch_loss_ += step(stopping);
     if (options_.time_limit > 0 && !options_.resume && step_ == std::min<Index>(8, steps_per_epoch_)) {
@@ -406,11 +412,6 @@ void Training::fit(const std::function<void(const TrainProgress&)>& progress, co
         result_.best = model();
       }
       p.finished = &result_.epochs.back();
-      if (options_.patience > 0 && e.epoch - result_.best_epoch >= options_.patience) {
-        result_.stopped_early = true;
-        progress(p);
-        break;
-      }
     }
     progress(p);
     if (since(last_checkpoint) > options_.checkpoint_interval) {

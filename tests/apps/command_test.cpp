@@ -116,30 +116,6 @@ TEST_SUITE("command") {
     CHECK(fringe::test::fringe(f, "refine '" + (f / "c.cxi") + "' -o '" + (f / "p.cxi") + "' --paper --width 2 --epochs 5 -q").code == 0);
   }
 
-  TEST_CASE("SIGTERM ends with result and checkpoint written and exit code 143; --resume then equals the uninterrupted run bit for bit") {
-    const Folder f("signal");
-    simulate(f);
-    const std::string options = " --epochs 600 --seeds 2 --width 2 --threads 1 --no-plateau --quiet ";
-    REQUIRE(fringe::test::fringe(f, "refine '" + (f / "c.cxi") + "' -o '" + (f / "whole.cxi") + "'" + options).code == 0);
-    // On a busy machine the signal may come before the program listens to it, or after its end: then once more.
-    int code = 0;
-    for (int attempt = 0; attempt < 20 && !(code == 143 && std::filesystem::exists(f / "part.cxi")); ++attempt)
-      code = fringe::test::fringe(f, "refine '" + (f / "c.cxi") + "' -o '" + (f / "part.cxi") + "' --checkpoint '" + (f / "k.h5") + "'" + options,
-                                  "timeout --preserve-status -s TERM 0.3 ").code;
-    REQUIRE(code == 143);
-    CHECK(io::read_object(f / "part.cxi").extent == Extent{8, 8, 8});
-    const auto resumed = fringe::test::fringe(f, "refine '" + (f / "c.cxi") + "' -o '" + (f / "rest.cxi") + "' --checkpoint '" + (f / "k.h5") + "' --resume" + options);
-    CHECK(resumed.code == 0);
-    const auto whole = io::read_reconstruction(f / "whole.cxi"), rest = io::read_reconstruction(f / "rest.cxi");
-    CHECK(rest.object.data == whole.object.data);
-    CHECK(rest.curves.at("chi2").value == whole.curves.at("chi2").value);
-    CHECK(rest.metrics.at("epochs") == whole.metrics.at("epochs"));
-    const auto other = fringe::test::fringe(f, "refine '" + (f / "c.cxi") + "' -o '" + (f / "x.cxi") + "' --checkpoint '" + (f / "k.h5") +
-                                                   "' --resume --seed 9" + options);
-    CHECK(other.code == 1);
-    CHECK(contains(other.err, "of another pattern or other options"));
-  }
-
   TEST_CASE("a time limit that is over before the first epoch still ends with a result") {
     const Folder f("no_time");
     simulate(f);

@@ -19,17 +19,6 @@ void simulate(const Folder& f) {
   REQUIRE(fringe::test::fringe(f, "simulate -q -o " + file(f, "c.cxi") + " --size 16 --seed 3 --photons 1e5").code == 0);
 }
 
-/// Everything that two runs must have in common: not the seconds.
-void check_equal(const Reconstruction& a, const Reconstruction& b) {
-  CHECK(a.object.data == b.object.data);
-  for (const auto& [name, map] : a.maps) CHECK(map.data == b.maps.at(name).data);
-  for (const auto& [name, mode] : a.modes) CHECK(mode.data == b.modes.at(name).data);
-  for (const auto& [name, curve] : a.curves)
-    if (name != "start_seconds") CHECK(curve.value == b.curves.at(name).value);
-  for (const auto& [name, value] : a.metrics)
-    if (!contains(name, "second")) CHECK(value == b.metrics.at(name));
-}
-
 }  // namespace
 
 TEST_SUITE("ensemble") {
@@ -112,33 +101,6 @@ TEST_SUITE("ensemble") {
     for (const std::string usage : {"--starts 0", "--method hio", "--reject -1", "--recipe HIQ", "--modes 0"}) {
       CAPTURE(usage);
       CHECK(fringe::test::fringe(f, "ensemble a.cxi -o b.cxi " + usage).code == 2);
-    }
-  }
-
-  TEST_CASE("killed at any moment, or stopped by SIGTERM, either method ends as if it had not been, bit for bit") {
-    for (const std::string method : {"iterate --recipe '4*(100*RAAR+50*ER)+10*ML'", "refine --epochs 150 --width 2"}) {
-      CAPTURE(method);
-      // Projections give the same for any number of threads, the network for the same one.
-      const std::string other_threads = method[0] == 'i' ? "1" : "2";
-      const Folder f("ensemble_kill");
-      simulate(f);
-      const std::string options = " --starts 4 -q --method " + method + " --threads ";
-      REQUIRE(fringe::test::fringe(f, "ensemble " + file(f, "c.cxi") + " -o " + file(f, "whole.cxi") + options + other_threads)
-                  .code == 0);
-      int code = -1, killed = 0;
-      for (int attempt = 0; attempt < 50 && code != 0; ++attempt) {
-        const bool kill = attempt % 2 == 0;
-        const double seconds = 0.03 * std::pow(1.25, attempt);  // killed even on a fast machine, and ends even on a slow one
-        code = fringe::test::fringe(f, "ensemble " + file(f, "c.cxi") + " -o " + file(f, "part.cxi") + options + "2",
-                                    fmt::format("timeout --preserve-status -s {} {:.2f} ", kill ? "KILL" : "TERM", seconds))
-                   .code;
-        const bool known = code == 143 || code == 137 || code == 0;
-        CHECK(known);
-        killed += code != 0;
-      }
-      REQUIRE(code == 0);
-      CHECK(killed >= 1);
-      check_equal(io::read_reconstruction(f / "part.cxi"), io::read_reconstruction(f / "whole.cxi"));
     }
   }
 }

@@ -155,25 +155,4 @@ TEST_SUITE("hand over") {
       CHECK(contains(refused(command, file("absent.cxi")), "no such file"));
     }
   }
-
-  TEST_CASE("SIGTERM during hand-over or fit: resumed, it ends as if it had not been interrupted, bit for bit") {
-    const Folder f("start_signal");
-    const auto file = [&](const char* name) { return "'" + (f / name) + "'"; };
-    REQUIRE(fringe::test::fringe(f, "simulate -q -o " + file("c.cxi") + " --size 16 --seed 3").code == 0);
-    const std::string options =
-        " --epochs 300 --seeds 2 --width 2 --start-epochs 100 --threads 1 --no-plateau --quiet --start " + file("c.cxi");
-    REQUIRE(fringe::test::fringe(f, "refine " + file("c.cxi") + " -o " + file("whole.cxi") + options).code == 0);
-    int code = -1, interrupted = 0;
-    for (int attempt = 0; attempt < 200 && code != 0; ++attempt) {
-      const std::string resume = std::filesystem::exists(f / "k.h5") ? " --resume" : "";
-      code = fringe::test::fringe(
-                 f, "refine " + file("c.cxi") + " -o " + file("part.cxi") + " --checkpoint " + file("k.h5") + resume + options,
-                 fmt::format("timeout --preserve-status -s TERM {:.2f} ", 0.1 + 0.03 * attempt))
-                 .code;
-      interrupted += code == 143;
-    }
-    REQUIRE(code == 0);
-    CHECK(interrupted >= 1);
-    CHECK(io::read_object(f / "part.cxi").data == io::read_object(f / "whole.cxi").data);
-  }
 }

@@ -149,31 +149,4 @@ TEST_SUITE("iterate") {
     CHECK(time.code == 0);
     CHECK(io::read_reconstruction(f / "t.cxi").metrics.at("seconds") < 3);
   }
-
-  TEST_CASE("SIGTERM at any moment: resumed, the run ends as if it had not been interrupted, bit for bit") {
-    const Folder f("iterate_signal");
-    simulate(f);
-    const std::string options = " --recipe '10*(150*HIO+50*ER)+100*ER+20*ML' --starts 7 --threads 2 --quiet ";
-    REQUIRE(fringe::test::fringe(f, "iterate '" + (f / "c.cxi") + "' -o '" + (f / "whole.cxi") + "'" + options).code == 0);
-    const auto whole = io::read_reconstruction(f / "whole.cxi");
-    const std::string command = "iterate '" + (f / "c.cxi") + "' -o '" + (f / "part.cxi") + "' --checkpoint '" + (f / "k.h5") + "'" + options;
-    int interrupted = 0, code = -1;
-    for (int attempt = 0; attempt < 200 && code != 0; ++attempt) {
-      const std::string resume = std::filesystem::exists(f / "k.h5") ? " --resume" : "";
-      const double seconds = 0.15 + 0.05 * (attempt % 5) + 0.02 * attempt;  // ends even on a slow machine
-      code = fringe::test::fringe(f, command + resume, fmt::format("timeout --preserve-status -s TERM {:.2f} ", seconds)).code;
-      const bool known = code == 143 || code == 0;
-      CHECK(known);
-      interrupted += code == 143;
-    }
-    REQUIRE(code == 0);
-    CHECK(interrupted >= 2);
-    const auto part = io::read_reconstruction(f / "part.cxi");
-    CHECK(part.object.data == whole.object.data);
-    CHECK(part.metrics.at("epochs") == whole.metrics.at("epochs"));
-    CHECK(part.curves.at("chi2").value == whole.curves.at("chi2").value);
-    const auto other = fringe::test::fringe(f, command + " --resume --seed 9");
-    CHECK(other.code == 1);
-    CHECK(contains(other.err, "of another pattern or other options"));
-  }
 }

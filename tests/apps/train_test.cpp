@@ -62,22 +62,6 @@ TEST_SUITE("train") {
     CHECK(fringe::test::fringe(f, "train -o x.h5 --resume").code == 2);
   }
 
-  TEST_CASE("killed at any moment and resumed, it ends with the same bits as undisturbed") {
-    const Folder f("resume");
-    const std::string options = " --epochs 6" + tiny;
-    REQUIRE(fringe::test::fringe(f, "train -o '" + (f / "whole.h5") + "'" + options).code == 0);
-    const std::string part =
-        "train -o '" + (f / "part.h5") + "' --checkpoint '" + (f / "k.h5") + "' --checkpoint-interval 0" + options;
-    for (int i = 0; i < 5; ++i)
-      fringe::test::fringe(f, part + (std::filesystem::exists(f / "k.h5") ? " --resume" : ""), "timeout -s KILL 0.4 ");
-    const auto rest = fringe::test::fringe(f, part + (std::filesystem::exists(f / "k.h5") ? " --resume" : ""));
-    REQUIRE(rest.code == 0);
-    CHECK(difference(f / "whole.h5", f / "part.h5") == 0);
-    const auto other = fringe::test::fringe(f, part + " --resume --rate 0.5");
-    CHECK(other.code == 1);
-    CHECK(contains(other.err, "of another training"));
-  }
-
   TEST_CASE("two ranks draw the same as one process with the same batch, within rounding") {
     if (std::system("mpirun --version > /dev/null 2>&1") != 0 ||
         std::system("'" FRINGE_PROGRAM "' info 2>/dev/null | grep -q MPI") != 0) {
