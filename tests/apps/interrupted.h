@@ -91,7 +91,7 @@ inline std::vector<LongCommand> long_commands() {
 inline int run_until(const std::string& folder, const std::vector<std::string>& words, double seconds, int signal) {
   // Threads that wait in a loop would take minutes on a machine with other work.
   const std::string shell = "cd '" + folder +
-                            "' && export OMP_WAIT_POLICY=passive && exec '" FRINGE_PROGRAM
+                            "' && exec '" FRINGE_PROGRAM
                             "' \"$@\" > stdout.txt 2> stderr.txt";
   std::vector<std::string> all{"sh", "-c", shell, "fringe"};
   all.insert(all.end(), words.begin(), words.end());

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 plain, thread, test, *sources = sys.argv[1:]
-environment = dict(os.environ, FRINGE_QUICK_TESTS="1", OMP_NUM_THREADS="1", TSAN_OPTIONS="halt_on_error=1")
+environment = dict(os.environ, FRINGE_QUICK_TESTS="1", TSAN_OPTIONS="halt_on_error=1")
 
 
 def passes(program, barrier):
