@@ -89,10 +89,7 @@ inline std::vector<LongCommand> long_commands() {
 /// The exit code of the program after it got `signal` at `seconds`, or had ended by then; 128 + the signal that ended
 /// it.
 inline int run_until(const std::string& folder, const std::vector<std::string>& words, double seconds, int signal) {
-  // Threads that wait in a loop would take minutes on a machine with other work.
-  const std::string shell = "cd '" + folder +
-                            "' && exec '" FRINGE_PROGRAM
-                            "' \"$@\" > stdout.txt 2> stderr.txt";
+  const std::string shell = "cd '" + folder + "' && exec '" FRINGE_PROGRAM "' \"$@\" > stdout.txt 2> stderr.txt";
   std::vector<std::string> all{"sh", "-c", shell, "fringe"};
   all.insert(all.end(), words.begin(), words.end());
   std::vector<char*> argv;
