@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <numbers>
+#include <utility>
 
 #include "apps/phasing/projection_passes.h"
 #include "apps/phasing/random.h"
@@ -16,6 +17,7 @@ namespace {
 
 constexpr Index padding = 8;            // voxels between planes
 constexpr float background = 0.05F;     // [photons] of the likelihood
+constexpr int line_search = 1;          // corrections of Newton's first step: a second one brings nothing (docs/iterative.md)
 
 /// 1-D and 2-D pieces of the transform, in place. FFTW_ESTIMATE: at these sizes measured plans are no faster, and differ
 /// from run to run.
@@ -109,6 +111,7 @@ struct PhaseIterator::Likelihood {
   explicit Likelihood(const Extent& e) : field(e), gradient(e), direction(e), direction_field(e) {}
   Planes<Complex> field, gradient, direction, direction_field;  ///< F, g, d, and the transform of d
   double gradient_power = 0;                                    ///< |g|^2; 0: none yet
+  float ahead = 0;  ///< x is so many d further than the field, which follows in the next step's first pass
 };
 
 PhaseIterator::PhaseIterator(const PhaseProblem& problem, int threads)
@@ -357,87 +360,122 @@ double PhaseIterator::difference_map(double beta) {
   Planes<Complex> kept(problem_.extent);  // (1 + beta) A in S, x outside
   begin_projection();
   const double chi2 = project_lines();
-  transform_planes(work_, false);
+  const auto& p = plans(problem_.extent);
   const Index n = problem_.extent[1] * problem_.extent[2];
   cpu::parallel_tasks(stream_, planes, [&](Index d) {
     const float* s = s_.plane(d);
     const Complex* x = x_.plane(d);
     Complex *work = work_.plane(d), *keep = kept.plane(d);
+    fftwf_execute_dft(p.planes[0].get(), fftw(work), fftw(work));
     for (Index i = 0; i < n; ++i) {
       keep[i] = s[i] != 0 ? (1 + b) * work[i] : x[i];
       work[i] = s[i] != 0 ? x[i] : x[i] / b;
     }
+    fftwf_execute_dft(p.planes[1].get(), fftw(work), fftw(work));
   });
-  transform_planes(work_, true);
   project_lines();
-  update_planes(false, [&](Index d, Complex* x, Complex* p, Index count) {
+  update_planes(false, [&](Index d, Complex* x, Complex* second, Index count) {
     const Complex* keep = kept.plane(d);
-    for (Index i = 0; i < count; ++i) x[i] = p[i] = keep[i] - b * p[i];
+    for (Index i = 0; i < count; ++i) x[i] = second[i] = keep[i] - b * second[i];
   });
   return chi2;
 }
 
+// One step of conjugate gradients, in passes that do while a slab or a plane is in cache all that can be done there: the way
+// along the last direction, the gradient in Q and its lines; its planes, the support and both products; the new direction and
+// its planes; its lines and the slope. Planes without a voxel of the support are zero in r and left out.
 double PhaseIterator::likelihood_step() {
   require(!coherence_, "iterate: ML supposes coherent illumination; leave it out of the recipe, or --coherence");
   const auto [D, H, W] = problem_.extent;
   const Index n = H * W;
-  const auto inside = [&](Planes<Complex>& field) {
-    cpu::parallel_tasks(stream_, D, [&](Index d) {
-      const float* s = s_.plane(d);
-      Complex* f = field.plane(d);
-      for (Index i = 0; i < n; ++i) f[i] *= s[i];
-    });
-  };
-  const auto forward = [&](Planes<Complex>& field) {
-    transform_planes(field, true);
-    transform_lines(field, true);
-  };
+  const auto& p = plans(problem_.extent);
+  const auto row = [&](Planes<Complex>& field, Index d, Index h) { return field.plane(d) + h * W; };
+  const auto occupied = [&](Index d) { return in_plane_[static_cast<std::size_t>(d)] != 0; };
   transformed_ = false;
   if (!likelihood_) {
     likelihood_ = std::make_unique<Likelihood>(problem_.extent);
-    inside(x_);
+    cpu::parallel_tasks(stream_, D, [&](Index d) {
+      const float* s = s_.plane(d);
+      Complex* x = x_.plane(d);
+      for (Index i = 0; i < n; ++i) x[i] *= s[i];
+    });
     likelihood_->field.copy_from(x_);
-    forward(likelihood_->field);
+    transform_planes(likelihood_->field, true);
+    transform_lines(likelihood_->field, true);
   }
   Likelihood& l = *likelihood_;
   const auto& a = amplitude();
   const float factor = 1.0F / static_cast<float>(D * n);
-  std::vector<double> parts(static_cast<std::size_t>(D)), more(parts);
-  cpu::parallel_tasks(stream_, D, [&](Index d) {
-    parts[static_cast<std::size_t>(d)] =
-        passes::likelihood_gradient(l.field.plane(d), a.plane(d), background, factor, work_.plane(d), n);
-  });
-  const double chi2 = sum_of(parts) / problem_.power;
-  transform_lines(work_, false);
-  transform_planes(work_, false);
-  inside(work_);
-  const double power = inner(stream_, work_, work_, n, D);
-  if (!(power > 0)) return chi2;
-  double beta = l.gradient_power > 0 ? (power - inner(stream_, work_, l.gradient, n, D)) / l.gradient_power : 0;
-  const auto slope_at = [&](float t) {
-    cpu::parallel_tasks(stream_, D, [&](Index d) {
-      const auto at = static_cast<std::size_t>(d);
-      passes::likelihood_slope(l.field.plane(d), l.direction_field.plane(d), a.plane(d), background, t, &parts[at],
-                               &more[at], n);
-    });
-    return std::pair{sum_of(parts), sum_of(more)};
+  const auto most = static_cast<std::size_t>(std::max(D, H));
+  std::vector<double> parts(most), more(most);
+  const auto total = [](const std::vector<double>& v, Index count) {
+    return sum_of({v.begin(), v.begin() + static_cast<std::ptrdiff_t>(count)});
   };
+
+  const float behind = std::exchange(l.ahead, 0.0F);
+  cpu::parallel_tasks(stream_, H, [&](Index h) {
+    double sum = 0;
+    for (Index d = 0; d < D; ++d) {
+      if (behind != 0) passes::advance(row(l.field, d, h), row(l.direction_field, d, h), behind, W);
+      sum += passes::likelihood_gradient(row(l.field, d, h), a.plane(d) + h * W, background, factor, row(work_, d, h), W);
+    }
+    auto* at = fftw(work_.data() + h * W);
+    fftwf_execute_dft(p.lines[0].get(), at, at);
+    parts[static_cast<std::size_t>(h)] = sum;
+  });
+  const double chi2 = total(parts, H) / problem_.power;
+
+  cpu::parallel_tasks(stream_, D, [&](Index d) {
+    const auto at = static_cast<std::size_t>(d);
+    parts[at] = more[at] = 0;
+    if (!occupied(d)) return;
+    Complex* g = work_.plane(d);
+    fftwf_execute_dft(p.planes[0].get(), fftw(g), fftw(g));
+    passes::masked_products(s_.plane(d), g, l.gradient.plane(d), &parts[at], &more[at], n);
+  });
+  const double power = total(parts, D);
+  if (!(power > 0)) return chi2;
+  double beta = l.gradient_power > 0 ? (power - total(more, D)) / l.gradient_power : 0;
+
   double t = 0;
   for (;;) {
     beta = std::max(0.0, beta);
     const auto b = static_cast<float>(beta);
     cpu::parallel_tasks(stream_, D, [&](Index d) {
       Complex *direction = l.direction.plane(d), *to = l.direction_field.plane(d);
+      if (!occupied(d)) {
+        std::fill(to, to + n, Complex(0));
+        return;
+      }
       const Complex* g = work_.plane(d);
       for (Index i = 0; i < n; ++i) to[i] = direction[i] = b * direction[i] - g[i];
+      std::copy(g, g + n, l.gradient.plane(d));
+      fftwf_execute_dft(p.planes[1].get(), fftw(to), fftw(to));
     });
-    forward(l.direction_field);
+    cpu::parallel_tasks(stream_, H, [&](Index h) {
+      auto* at = fftw(l.direction_field.data() + h * W);
+      fftwf_execute_dft(p.lines[1].get(), at, at);
+      double slope = 0, curvature = 0;
+      for (Index d = 0; d < D; ++d) {
+        double s, c;
+        passes::likelihood_slope(row(l.field, d, h), row(l.direction_field, d, h), a.plane(d) + h * W, background, 0, &s, &c, W);
+        slope += s;
+        curvature += c;
+      }
+      parts[static_cast<std::size_t>(h)] = slope;
+      more[static_cast<std::size_t>(h)] = curvature;
+    });
+    double slope = total(parts, H), curvature = total(more, H);
     // Newton's method towards the first minimum; the curvature may be negative far from it.
-    auto [slope, curvature] = slope_at(0);
     if (slope < 0) {
       t = curvature > 0 ? -slope / curvature : 0.5;
-      for (int k = 0; k < 2; ++k) {
-        std::tie(slope, curvature) = slope_at(static_cast<float>(t));
+      for (int k = 0; k < line_search; ++k) {
+        cpu::parallel_tasks(stream_, D, [&](Index d) {
+          const auto at = static_cast<std::size_t>(d);
+          passes::likelihood_slope(l.field.plane(d), l.direction_field.plane(d), a.plane(d), background, static_cast<float>(t),
+                                   &parts[at], &more[at], n);
+        });
+        slope = total(parts, D), curvature = total(more, D);
         if (!(curvature > 0)) break;
         t = std::clamp(t - slope / curvature, 0.1 * t, 4 * t);
       }
@@ -446,16 +484,10 @@ double PhaseIterator::likelihood_step() {
     if (beta == 0) break;  // at the minimum, to rounding
     beta = 0;              // not a way down: steepest descent
   }
-  l.gradient.copy_from(work_);
   l.gradient_power = power;
-  const auto length = static_cast<float>(t);
+  l.ahead = static_cast<float>(t);
   cpu::parallel_tasks(stream_, D, [&](Index d) {
-    Complex *x = x_.plane(d), *f = l.field.plane(d);
-    const Complex *direction = l.direction.plane(d), *change = l.direction_field.plane(d);
-    for (Index i = 0; i < n; ++i) {
-      x[i] += length * direction[i];
-      f[i] += length * change[i];
-    }
+    if (occupied(d)) passes::advance(x_.plane(d), l.direction.plane(d), l.ahead, n);
   });
   return chi2;
 }
@@ -508,6 +540,11 @@ std::vector<double> PhaseIterator::state() const {
   std::vector<double> state;
   append(state, x_);
   if (likelihood_) {
+    auto& l = *likelihood_;
+    const float behind = std::exchange(l.ahead, 0.0F);
+    if (behind != 0)
+      for (Index d = 0; d < problem_.extent[0]; ++d)
+        passes::advance(l.field.plane(d), l.direction_field.plane(d), behind, problem_.extent[1] * problem_.extent[2]);
     append(state, likelihood_->field);
     append(state, likelihood_->gradient);
     append(state, likelihood_->direction);

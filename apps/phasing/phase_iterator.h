@@ -14,9 +14,10 @@
 //   ML    conjugate gradients (Polak-Ribiere, Newton's line search) on the Poisson likelihood, x = 0 outside S       (7)
 //
 // An iteration is two passes over memory: a plane of x is updated and transformed along H and W while it is in cache; a
-// slab of lines along D is transformed, given its amplitudes and transformed back while it is in cache. Planes lie eight
-// voxels further apart than they are long, so that lines along D do not fall on each other in the cache. Amplitudes are
-// real ones, x is a density: no scale is left to fit. Results do not depend on the number of threads.
+// slab of lines along D is transformed, given its amplitudes and transformed back while it is in cache (ML: twice, and one
+// pass more for its line search). Planes lie eight voxels further apart than they are long, so that lines along D do not
+// fall on each other in the cache. Amplitudes are real ones, x is a density: no scale is left to fit. Results do not depend
+// on the number of threads.
 #pragma once
 #include <memory>
 #include <optional>

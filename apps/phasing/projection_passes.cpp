@@ -150,6 +150,26 @@ double likelihood_gradient_run(const float* f, const float* amplitude, float bac
   return sum;
 }
 
+void advance_run(float* f, const float* direction, float t, Index n) {
+  over_vectors(0, 2 * n, [&](auto d, Index i) {
+    hn::StoreU(hn::MulAdd(hn::Set(d, t), hn::LoadU(d, direction + i), hn::LoadU(d, f + i)), d, f + i);
+  });
+}
+
+void masked_products_run(const float* support, float* g, const float* before, double* out, Index n) {
+  sums<2>(n, out, [&](auto d, Index i, auto& power, auto& overlap) {
+    V<decltype(d)> re, im, br, bi;
+    hn::LoadInterleaved2(d, g + 2 * i, re, im);
+    hn::LoadInterleaved2(d, before + 2 * i, br, bi);
+    const auto inside = hn::Ne(hn::LoadU(d, support + i), hn::Zero(d));
+    re = hn::IfThenElseZero(inside, re);
+    im = hn::IfThenElseZero(inside, im);
+    power = hn::MulAdd(re, re, hn::MulAdd(im, im, power));
+    overlap = hn::MulAdd(re, br, hn::MulAdd(im, bi, overlap));
+    hn::StoreInterleaved2(re, im, d, g + 2 * i);
+  });
+}
+
 void likelihood_slope_run(const float* f, const float* direction, const float* amplitude, float background, float t,
                           double* out, Index n) {
   sums<2>(n, out, [&](auto d, Index i, auto& slope, auto& curvature) {
@@ -159,12 +179,12 @@ void likelihood_slope_run(const float* f, const float* direction, const float* a
     const auto a = hn::LoadU(d, amplitude + i), step = hn::Set(d, t), two = hn::Set(d, 2.0F);
     const auto measured = hn::Ge(a, hn::Zero(d));
     const auto re = hn::MulAdd(step, dr, fr), im = hn::MulAdd(step, di, fi);
-    const auto p = hn::Add(hn::MulAdd(re, re, hn::Mul(im, im)), hn::Set(d, background));
+    const auto inverse = hn::Div(hn::Set(d, 1.0F), hn::Add(hn::MulAdd(re, re, hn::Mul(im, im)), hn::Set(d, background)));
     const auto dp = hn::Mul(two, hn::MulAdd(re, dr, hn::Mul(im, di)));    // dP/dt
     const auto ddp = hn::Mul(two, hn::MulAdd(dr, dr, hn::Mul(di, di)));   // d^2P/dt^2
-    const auto ratio = hn::Div(hn::Mul(a, a), p), miss = hn::Sub(hn::Set(d, 1.0F), ratio);
+    const auto ratio = hn::Mul(hn::Mul(a, a), inverse), miss = hn::Sub(hn::Set(d, 1.0F), ratio);
     slope = hn::Add(slope, hn::IfThenElseZero(measured, hn::Mul(dp, miss)));
-    const auto bend = hn::MulAdd(ddp, miss, hn::Mul(hn::Mul(dp, dp), hn::Div(ratio, p)));
+    const auto bend = hn::MulAdd(ddp, miss, hn::Mul(hn::Mul(dp, dp), hn::Mul(ratio, inverse)));
     curvature = hn::Add(curvature, hn::IfThenElseZero(measured, bend));
   });
 }
@@ -182,6 +202,8 @@ HWY_EXPORT(linear_update_run);
 HWY_EXPORT(ranged_update_run);
 HWY_EXPORT(flip_charges_run);
 HWY_EXPORT(likelihood_gradient_run);
+HWY_EXPORT(advance_run);
+HWY_EXPORT(masked_products_run);
 HWY_EXPORT(likelihood_slope_run);
 
 float* floats(Complex* z) { return reinterpret_cast<float*>(z); }
@@ -207,6 +229,13 @@ void flip_charges(float delta, Complex* x, Complex* p, Index n) {
 }
 double likelihood_gradient(const Complex* f, const float* amplitude, float background, float factor, Complex* g, Index n) {
   return HWY_DYNAMIC_DISPATCH(likelihood_gradient_run)(floats(f), amplitude, background, factor, floats(g), n);
+}
+void advance(Complex* f, const Complex* d, float t, Index n) { HWY_DYNAMIC_DISPATCH(advance_run)(floats(f), floats(d), t, n); }
+void masked_products(const float* support, Complex* g, const Complex* before, double* power, double* overlap, Index n) {
+  double out[2];
+  HWY_DYNAMIC_DISPATCH(masked_products_run)(support, floats(g), floats(before), out, n);
+  *power = out[0];
+  *overlap = out[1];
 }
 void likelihood_slope(const Complex* f, const Complex* d, const float* amplitude, float background, float t, double* slope,
                       double* curvature, Index n) {

@@ -39,6 +39,10 @@ void flip_charges(float delta, Complex* x, Complex* p, Index n);
 ///   L = sum over measured voxels of |F|^2 + b - I log(|F|^2 + b)
 /// G = factor (1 - I / (|F|^2 + b)) F, 0 where nothing was measured. Returns sum (|F| - a)^2.
 double likelihood_gradient(const Complex* f, const float* amplitude, float background, float factor, Complex* g, Index n);
+/// F <- F + t D
+void advance(Complex* f, const Complex* d, float t, Index n);
+/// g <- g in the support (1 or 0), 0 outside; then the sums |g|^2 and Re g conj(before).
+void masked_products(const float* support, Complex* g, const Complex* before, double* power, double* overlap, Index n);
 /// First and second derivative of L(F + t D) by t.
 void likelihood_slope(const Complex* f, const Complex* d, const float* amplitude, float background, float t, double* slope,
                       double* curvature, Index n);

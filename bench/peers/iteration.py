@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What an iteration of `fringe iterate` costs, in units of FFTW's two transforms, beside the same in numpy and scipy.
 
-    python3 bench/peers/iteration.py build/release/fringe pattern.cxi
+    python3 bench/peers/iteration.py build/release/fringe pattern.cxi [rounds]
 
 One thread, single precision, CPU time. The pattern must have 64^3 voxels (fringe simulate --size 64 --photons 1e6). FFTW (the
 shared library of single precision) gets a patient plan, in place. It is timed before and after every other measurement, so that
@@ -21,7 +21,7 @@ import numpy as np
 import scipy.fft
 
 program, pattern = sys.argv[1], sys.argv[2]
-n, rounds = 64, 5
+n, rounds = 64, int(sys.argv[3]) if len(sys.argv) > 3 else 5
 
 fftw = ctypes.CDLL("libfftw3f.so.3")
 fftw.fftwf_malloc.restype = fftw.fftwf_plan_dft_3d.restype = ctypes.c_void_p
@@ -77,7 +77,7 @@ def fringe(algorithm, folder):
 
 
 with tempfile.TemporaryDirectory() as folder:
-    cases = {"numpy HIO": numpy_hio} | {a: (lambda a=a: fringe(a, folder)) for a in ("ER", "HIO", "RAAR", "ML")}
+    cases = {"numpy HIO": numpy_hio} | {a: (lambda a=a: fringe(a, folder)) for a in ("ER", "HIO", "RAAR", "DM", "SF", "CF", "ML")}
     ratios, pairs = {name: [] for name in cases}, []
     for _ in range(rounds):
         for name, measure in cases.items():
