@@ -11,62 +11,20 @@ r are those of the whole measured pattern, computed here, the same way for both.
 """
 import argparse
 import json
-import os
 import pathlib
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 
 import h5py
 import numpy as np
+
+from retrieval import cohere, judged, padded, timed
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("fringe")
 parser.add_argument("scans", nargs="+")
 parser.add_argument("--starts", type=int, default=3)
 options = parser.parse_args()
-
-SEQUENCE = "50*ER+19*(50*HIO+50*ER)+50*ER"
-ONE_THREAD = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-COHERE = """
-import sys, numpy as np
-from cohere_core.controller import phasing
-np.random.seed(int(sys.argv[3]))
-rec = phasing.create_rec({"algorithm_sequence": sys.argv[4], "reconstructions": 1, "hio_beta": 0.9,
-    "initial_support_area": (0.5, 0.5, 0.5), "shrink_wrap_trigger": [1, 10], "shrink_wrap_type": "GAUSS",
-    "shrink_wrap_threshold": 0.1, "shrink_wrap_gauss_sigma": 1.0, "twin_trigger": [2], "twin_halves": (0, 0)},
-    sys.argv[1], "np", -1, debug=True)
-assert rec.init_iter_loop() == 0 and rec.iterate() == 0
-rec.save_res(sys.argv[2])
-"""
-
-
-def timed(command):
-    """Processor seconds of a command."""
-    begin = resource.getrusage(resource.RUSAGE_CHILDREN)
-    run = subprocess.run([str(c) for c in command], env=ONE_THREAD, capture_output=True, text=True)
-    if run.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command[:3]))} ...: {run.stderr[-2000:] or run.stdout[-2000:]}")
-    end = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime
-
-
-def judged(density, amplitude, measured, transform=np.fft.fftn):
-    """chi^2 at the best scale, and Pearson's r, of |F| over the measured voxels."""
-    f = np.abs(np.fft.fftshift(transform(np.fft.ifftshift(density))))[measured]
-    a = amplitude[measured]
-    f *= (a @ f) / (f @ f)
-    return float(np.sum((f - a) ** 2) / np.sum(a**2)), float(np.corrcoef(f, a)[0, 1])
-
-
-def padded(object_, shape):
-    out = np.zeros(shape, complex)
-    start = [(n - m) // 2 for n, m in zip(shape, object_.shape)]
-    out[tuple(slice(s, s + m) for s, m in zip(start, object_.shape))] = object_
-    return out
-
 
 for scan in options.scans:
     with h5py.File(scan) as file:
@@ -78,11 +36,9 @@ for scan in options.scans:
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         np.save(folder / "data.npy", amplitude.astype("f4"))
-        (folder / "cohere.py").write_text(COHERE)
         for seed in range(1, options.starts + 1):
-            seconds = timed([sys.executable, folder / "cohere.py", folder / "data.npy", folder / "result", seed, SEQUENCE])
-            # cohere goes from the density to the detector with the transform of the other sign.
-            rows["cohere"].append((seconds, *judged(np.load(folder / "result/image.npy"), amplitude, measured, np.fft.ifftn)))
+            seconds, density = cohere(folder, folder / "data.npy", seed)
+            rows["cohere"].append((seconds, *judged(density, amplitude, measured)))
             seconds = timed([options.fringe, "iterate", scan, "-o", folder / "r.cxi", "-q", "--paper", "--starts", 1, "--threads", 1,
                              "--free-fraction", 0, "--seed", seed, "--threshold", 0.1, "--threshold-of", "max", "--sigma", 1, "--last-sigma", 1])
             with h5py.File(folder / "r.cxi") as file:
