@@ -5,7 +5,8 @@
 #   FRINGE_CUDA=OFF             leave it out
 #   FRINGE_CUDA_ARCHITECTURES   as CMAKE_CUDA_ARCHITECTURES; default: the devices of this machine, else 80 to 120 and PTX
 #
-# cuFFT and friends are opened at run time and never linked. The kernels' tests (tests/emulation) need neither nvcc nor this
+# cuFFT and cuDNN are opened at run time and never linked; of cuDNN the headers are used where they are found
+# (FRINGE_CUDNN_HEADERS). The kernels' tests (tests/emulation) need neither nvcc nor this
 # option, only CUDA's headers: FRINGE_CUDA_HEADERS, found beside nvcc, in CUDA_HOME, or given.
 set(FRINGE_CUDA AUTO CACHE STRING "build the CUDA backend: AUTO, ON, OFF")
 set_property(CACHE FRINGE_CUDA PROPERTY STRINGS AUTO ON OFF)
@@ -16,6 +17,17 @@ if(FRINGE_NVCC)
 endif()
 find_path(FRINGE_CUDA_HEADERS cuda_runtime_api.h
           HINTS ${fringe_nvcc_folder}/../include ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES include)
+
+find_path(FRINGE_CUDNN_HEADERS cudnn.h HINTS ${FRINGE_CUDA_HEADERS} ENV CUDNN_HOME PATH_SUFFIXES include)
+
+# Leaves out of a list of kernels/cuda what is not for this build: cuDNN, or what stands in for it where its headers are missing.
+macro(fringe_cudnn_sources list)
+  if(FRINGE_CUDNN_HEADERS)
+    list(FILTER ${list} EXCLUDE REGEX "/without_cudnn.cpp$")
+  else()
+    list(FILTER ${list} EXCLUDE REGEX "/(cudnn|cudnn_library).cpp$")
+  endif()
+endmacro()
 
 set(fringe_cuda_wanted ${FRINGE_CUDA})
 if(FRINGE_CUDA STREQUAL "AUTO")
@@ -49,10 +61,12 @@ if(fringe_cuda_wanted)
   find_package(CUDAToolkit REQUIRED)
   file(GLOB cuda_sources CONFIGURE_DEPENDS kernels/cuda/*.cu kernels/cuda/*.cpp)
   list(FILTER cuda_sources EXCLUDE REGEX "absent.cpp$")
+  fringe_cudnn_sources(cuda_sources)
   add_library(fringe_cuda OBJECT ${cuda_sources})
   target_compile_options(fringe_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:${FRINGE_NVCC_OPTIONS}>)
   set_target_properties(fringe_cuda PROPERTIES CUDA_RUNTIME_LIBRARY Static)
-  target_include_directories(fringe_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+  target_include_directories(fringe_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS}
+                                                        $<$<BOOL:${FRINGE_CUDNN_HEADERS}>:${FRINGE_CUDNN_HEADERS}>)
   set(FRINGE_CUDA_LIBRARIES CUDA::cudart_static)
 else()
   add_library(fringe_cuda OBJECT kernels/cuda/absent.cpp)
@@ -61,4 +75,4 @@ else()
 endif()
 target_include_directories(fringe_cuda PRIVATE ${PROJECT_SOURCE_DIR})
 target_link_libraries(fringe_cuda PRIVATE fmt::fmt)
-message(STATUS "CUDA backend: ${fringe_cuda_wanted}; nvcc: ${FRINGE_NVCC}; headers for its tests: ${FRINGE_CUDA_HEADERS}")
+message(STATUS "CUDA backend: ${fringe_cuda_wanted}; nvcc: ${FRINGE_NVCC}; headers for its tests: ${FRINGE_CUDA_HEADERS}; cuDNN's: ${FRINGE_CUDNN_HEADERS}")

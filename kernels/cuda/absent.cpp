@@ -1,5 +1,6 @@
 // Stands in for this folder in builds without the CUDA backend, so that the layers above need not know.
 #include "kernels/device.h"
+#include "kernels/libraries.h"
 #include "kernels/table.h"
 
 namespace fringe::cuda {
@@ -14,6 +15,9 @@ std::vector<DeviceInfo> devices(std::string& why_none) {
 const Device& device(int index) {
   fail("cuda:{}: this build has no CUDA backend; build with -DFRINGE_CUDA=ON, or use --device cpu", index);
 }
+
+void measure_kernels(int, const std::string&, bool) {}
+std::string optional_libraries() { return {}; }
 
 const KernelTable<float>& table() { fail("cuda: this build has no CUDA backend"); }
 

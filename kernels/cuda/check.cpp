@@ -36,7 +36,10 @@ bool launches_are_waited_for() {
   return wanted;
 }
 
-void begin_record() { record = {.open = true}; }
+void begin_record() {
+  record = {};
+  record.open = true;
+}
 
 const char* end_of_record() {
   // Kept to the end: an error that comes late may still name a graph that is gone. There are as many as kinds of steps.

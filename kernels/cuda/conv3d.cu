@@ -21,10 +21,12 @@
 // its sums to scratch memory, and a second kernel adds them in order. There are no atomics: results are bitwise
 // reproducible, and depend on the shape alone.
 //
-// One input or one output channel: conv3d_single.cu.
+// One input or one output channel: conv3d_single.cu. Arrays as they are may go through cuDNN instead: conv3d_cudnn.cu.
 // Nothing here has been timed on a GPU yet; docs/cuda-convolution.md counts flops and bytes.
 #include <algorithm>
 
+#include "kernels/cuda/choices.h"
+#include "kernels/cuda/conv3d_cudnn.cuh"
 #include "kernels/cuda/conv3d_multiply.cuh"
 #include "kernels/cuda/conv3d_operand.cuh"
 #include "kernels/cuda/conv3d_single.cuh"
@@ -279,10 +281,13 @@ void convolve(Stream& stream, const Shape& volume, const Shape& kernel, const Op
   call.ci = x.channels, call.co = static_cast<int>(y.shape.c);
   call.rows = static_cast<int>(volume.rows());
   call.w_aligned = (transposed ? call.ci : call.co) % 4 == 0 && aligned_16(w);
-  if (transposed)
-    run<true>(stream, call);
+  const Work work{transposed ? "conv3d_data" : "conv3d_forward", volume, kernel, stream.precision()};
+  const Candidate own{Algorithm::own, [&] { transposed ? run<true>(stream, call) : run<false>(stream, call); }};
+  const auto pass = transposed ? cudnn::Pass::data : cudnn::Pass::forward;
+  if (const auto c = convolution_for_cudnn(stream, pass, volume, kernel, {x}))
+    run_one_of(stream, work, {own, {Algorithm::cudnn, [&] { convolve_by_cudnn(stream, *c, x.x, w, bias, slope, y); }}});
   else
-    run<false>(stream, call);
+    run_one_of(stream, work, {own});
 }
 
 void conv3d_forward(Stream& stream, ConstView<float> x, ConstView<float> w, ConstView<float> b, View<float> y) {

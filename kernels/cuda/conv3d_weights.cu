@@ -19,6 +19,8 @@
 // One input or one output channel: conv3d_single.cu.
 #include <algorithm>
 
+#include "kernels/cuda/choices.h"
+#include "kernels/cuda/conv3d_cudnn.cuh"
 #include "kernels/cuda/conv3d_multiply.cuh"
 #include "kernels/cuda/conv3d_operand.cuh"
 #include "kernels/cuda/conv3d_single.cuh"
@@ -188,19 +190,9 @@ __global__ void __launch_bounds__(threads) conv3d_weights_kernel(WeightsCall cal
   }
 }
 
-}  // namespace
-
-void weight_gradient(Stream& stream, const Shape& volume, const Operand& x, const Operand& dy, View<float> dw, View<float> db) {
+void weight_gradient_by_own(Stream& stream, const Shape& volume, const Operand& x, const Operand& dy, View<float> dw,
+                            View<float> db) {
   const int ci = x.channels, co = dy.channels;
-  if (ci == 1 || co == 1) {
-    if (ci == 1)
-      single::correlate(stream, volume, dw.shape, x, dy, false, dw.data);
-    else
-      single::correlate(stream, volume, dw.shape, dy, x, true, dw.data);
-    if (db) row_sums(stream, volume, dy, db.data);
-    return;
-  }
-
   constexpr int wanted_blocks = 256;  // two for each multiprocessor
   WeightsCall call{};
   ConvTile& tile = call.tile = ConvTile::choose(volume, dw.shape);
@@ -232,6 +224,26 @@ void weight_gradient(Stream& stream, const Shape& volume, const Operand& x, cons
   }
   add_parts(stream, call.parts, used, size + co, size, dw.data);
   if (db) add_parts(stream, call.parts + size, used, size + co, co, db.data);
+}
+
+}  // namespace
+
+void weight_gradient(Stream& stream, const Shape& volume, const Operand& x, const Operand& dy, View<float> dw, View<float> db) {
+  const int ci = x.channels, co = dy.channels;
+  if (ci == 1 || co == 1) {
+    if (ci == 1)
+      single::correlate(stream, volume, dw.shape, x, dy, false, dw.data);
+    else
+      single::correlate(stream, volume, dw.shape, dy, x, true, dw.data);
+    if (db) row_sums(stream, volume, dy, db.data);
+    return;
+  }
+  const Work work{"conv3d_weights", volume, dw.shape, stream.precision()};
+  const Candidate own{Algorithm::own, [&] { weight_gradient_by_own(stream, volume, x, dy, dw, db); }};
+  if (const auto c = convolution_for_cudnn(stream, cudnn::Pass::weights, volume, dw.shape, {x, dy}))
+    run_one_of(stream, work, {own, {Algorithm::cudnn, [&] { weight_gradient_by_cudnn(stream, *c, x, dy, dw, db); }}});
+  else
+    run_one_of(stream, work, {own});
 }
 
 void conv3d_backward_weights(Stream& stream, ConstView<float> x, ConstView<float> dy, View<float> dw, View<float> db) {

@@ -3,9 +3,13 @@
 #include "kernels/device.h"
 
 #include <algorithm>
+#include <cctype>
 
+#include "kernels/cuda/choices.h"
+#include "kernels/cuda/cudnn.h"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/libraries.h"
+#include "kernels/libraries.h"
 
 namespace fringe::cuda {
 namespace {
@@ -202,6 +206,23 @@ int count_devices(std::string& why_none) {
 }  // namespace
 
 bool in_build() { return true; }
+
+std::string optional_libraries() {
+  std::string why;
+  const std::string cudnn = cudnn::version(why);
+  return cudnn.empty() ? "no cuDNN: " + why : "cuDNN " + cudnn;
+}
+
+void measure_kernels(int index, const std::string& folder, bool renew) {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, index), "query of the device");
+  const std::string described = fmt::format("{}, capability {}.{}, driver {}, runtime {}, {}", properties.name, properties.major,
+                                            properties.minor, driver_version(), CUDART_VERSION, optional_libraries());
+  std::string name = properties.name;
+  for (char& c : name)
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  measure_choices(described, folder.empty() ? "" : folder + "/cuda_" + name + ".txt", renew);
+}
 
 std::vector<DeviceInfo> devices(std::string& why_none) {
   std::vector<DeviceInfo> usable;

@@ -37,7 +37,8 @@ const Work work{"conv3d_forward", {1, 8, 8, 8, 4}, {3, 3, 3, 4, 2}, Precision::t
 /// Two candidates of which one takes far longer on the device; how often each ran.
 struct Race {
   Stream stream{1, cuda::device(0)};
-  std::unique_ptr<std::byte, void (*)(std::byte*) noexcept> memory{stream.device().allocate(64), stream.device().release};
+  std::unique_ptr<std::byte, void (*)(std::byte*) noexcept> memory{stream.device().allocate(64),
+                                                                   stream.device().release};
   int quick = 0, slow = 0;
   void fill(int times) {
     for (int i = 0; i < times; ++i) stream.device().fill(stream.queue(), reinterpret_cast<float*>(memory.get()), 1, 1);
@@ -79,7 +80,8 @@ TEST_SUITE("choices") {
     race.run();
     CHECK(race.slow == 0);
     CHECK(race.quick == 1);
-    CHECK(contents(file.path) == "fringe cuda choices 1\ndevice a device\nconv3d_forward 1x8x8x8 3x3x3 4-2 tf32 = cudnn\n");
+    CHECK(contents(file.path) ==
+          "fringe cuda choices 1\ndevice a device\nconv3d_forward 1x8x8x8 3x3x3 4-2 tf32 = cudnn\n");
     CHECK(std::distance(fs::directory_iterator(fs::path(file.path).parent_path()), fs::directory_iterator()) == 1);
 
     measure_choices("a device", file.path, false);  // as in the next run
@@ -138,7 +140,8 @@ TEST_SUITE("choices") {
     const File file;
     fs::create_directories(fs::path(file.path).parent_path());
     std::ofstream(file.path) << "something else";
-    CHECK_THROWS_WITH_AS(measure_choices("d", file.path, false), doctest::Contains("choices.txt, line 1: expected"), Error);
+    CHECK_THROWS_WITH_AS(measure_choices("d", file.path, false), doctest::Contains("choices.txt, line 1: expected"),
+                         Error);
     Race race;
     race.run();  // all the same
     CHECK(race.slow > 1);

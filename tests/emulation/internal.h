@@ -1,5 +1,6 @@
 // Between the files of the emulation.
 #pragma once
+#include <functional>
 #include <vector>
 
 #include "tests/emulation/emulation.h"

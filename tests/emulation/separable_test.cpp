@@ -1,7 +1,7 @@
-// The separable block in one pass against the reference, and against the three passes it replaces: bit for bit where those do
-// not split their sums.
-#include "kernels/cuda/choices.h"
+// The separable block in one pass against the reference, and against the three passes it replaces: bit for bit where
+// those do not split their sums.
 #include "engine/tensor.h"
+#include "kernels/cuda/choices.h"
 #include "tests/fused_conv3d_cases.h"
 
 using namespace fringe;
@@ -9,8 +9,9 @@ using namespace fringe::test;
 
 namespace {
 
-/// Small volumes, awkward channels: odd, more than a chunk, more than a block of columns; boxes that stick out of the volume.
-/// With the numeric format that is tried where tests are slow (all elsewhere), and whether it is where they are slowest.
+/// Small volumes, awkward channels: odd, more than a chunk, more than a block of columns; boxes that stick out of the
+/// volume. With the numeric format that is tried where tests are slow (all elsewhere), and whether it is where they are
+/// slowest.
 struct Case {
   FusedCase c;
   Precision precision;
@@ -55,7 +56,8 @@ struct Block {
                                                weights(k.bh), weights(k.ww), weights(k.bw)};
     const SeparableWeights<View<float>> g{gradient(k.wd), gradient(k.bd), gradient(k.wh),
                                           gradient(k.bh), gradient(k.ww), gradient(k.bw)};
-    const Reading<float> x{uploaded(o.x).read(), o.c.affine ? uploaded(o.affine).read() : ConstView<float>{}, o.c.upsampled};
+    const Reading<float> x{uploaded(o.x).read(), o.c.affine ? uploaded(o.affine).read() : ConstView<float>{},
+                           o.c.upsampled};
     const Tensor<std::uint8_t> which(context, o.which.shape());
     which.from_host({o.which.begin(), o.which.end()});
     const PendingGradient<float> dz{uploaded(o.dz).read(), o.c.pooled ? which.read() : ConstView<std::uint8_t>{},
@@ -67,7 +69,8 @@ struct Block {
     forward = cuda::latest_algorithm();
     table.fused_separable_conv3d_forward(context.stream, slope, x, w, u.view(), v.view(), y.view(), {});
     // u and v are the same for all: what differs after this is the data gradient alone.
-    table.fused_separable_conv3d_backward(context.stream, x, u.read(), v.read(), w, dz, dv.view(), du.view(), dx.view(), {}, g);
+    table.fused_separable_conv3d_backward(context.stream, x, u.read(), v.read(), w, dz, dv.view(), du.view(), dx.view(),
+                                          {}, g);
     context.stream.wait();
     for (auto* t : all()) *t = t->to_host();
   }
@@ -97,9 +100,12 @@ template <class T>
 struct Weights {
   Array<T> wd, bd, wh, bh, ww, bw;
   explicit Weights(const FusedCase& c)
-      : wd(random_array<T>({3, 1, 1, c.in.c, c.mid}, 11, 0.3)), bd(random_array<T>(channel_vector(c.mid), 12, 0.3)),
-        wh(random_array<T>({1, 3, 1, c.mid, c.mid}, 13, 0.3)), bh(random_array<T>(channel_vector(c.mid), 14, 0.3)),
-        ww(random_array<T>({1, 1, 3, c.mid, c.out}, 15, 0.3)), bw(random_array<T>(channel_vector(c.out), 16, 0.3)) {}
+      : wd(random_array<T>({3, 1, 1, c.in.c, c.mid}, 11, 0.3)),
+        bd(random_array<T>(channel_vector(c.mid), 12, 0.3)),
+        wh(random_array<T>({1, 3, 1, c.mid, c.mid}, 13, 0.3)),
+        bh(random_array<T>(channel_vector(c.mid), 14, 0.3)),
+        ww(random_array<T>({1, 1, 3, c.mid, c.out}, 15, 0.3)),
+        bw(random_array<T>(channel_vector(c.out), 16, 0.3)) {}
   SeparableWeights<const Array<T>*> all() const { return {&wd, &bd, &wh, &bh, &ww, &bw}; }
 };
 
@@ -160,7 +166,8 @@ TEST_SUITE("separable_one_pass") {
     constexpr FusedCase c{{1, 2, 3, 4, 2}, 2, 2, false, false, false, false, 1};
     context.stream.set_precision(Precision::float32);
     choose(c, Precision::float32, cuda::Algorithm::one_pass);
-    CHECK(Block(context, FusedOperands<float>(c, {3, 3, 3, 2, 2}), Weights<float>(c).all()).forward == cuda::Algorithm::own);
+    CHECK(Block(context, FusedOperands<float>(c, {3, 3, 3, 2, 2}), Weights<float>(c).all()).forward ==
+          cuda::Algorithm::own);
     cuda::forget_choices();
   }
 }

@@ -1,0 +1,83 @@
+// Convolutions by cuDNN (cudnn.h) as an alternative to conv3d.cu and conv3d_weights.cu, and what it needs around them:
+// weights transposed on their way in or out, bias and LeakyReLU in a pass of their own.
+//   transpose   a block of 32 x 8 threads moves 32 x 32 elements through shared memory; rows of 33, so that columns
+//   have no conflicts
+#include "kernels/cuda/conv3d_cudnn.cuh"
+#include "kernels/cuda/conv3d_sums.cuh"
+
+namespace fringe::cuda {
+namespace {
+
+constexpr int tile = 32, tile_rows = 8;
+
+/// to[c, r] = from[r, c]
+__global__ void __launch_bounds__(tile* tile_rows)
+    transpose_kernel(const float* __restrict__ from, float* __restrict__ to, int rows, int columns) {
+  __shared__ float part[tile][tile + 1];
+  const int x = static_cast<int>(threadIdx.x), r0 = static_cast<int>(blockIdx.y) * tile,
+            c0 = static_cast<int>(blockIdx.x) * tile;
+  for (int y = static_cast<int>(threadIdx.y); y < tile; y += tile_rows)
+    if (r0 + y < rows && c0 + x < columns) part[y][x] = from[static_cast<Index>(r0 + y) * columns + c0 + x];
+  __syncthreads();
+  for (int y = static_cast<int>(threadIdx.y); y < tile; y += tile_rows)
+    if (c0 + y < columns && r0 + x < rows) to[static_cast<Index>(c0 + y) * rows + r0 + x] = part[x][y];
+}
+
+/// y = leaky_relu(y + bias, slope); bias may be null.
+__global__ void add_bias_kernel(float* y, const float* bias, float slope, Index size, int channels) {
+  for (Index i = global_thread(); i < size; i += global_threads()) {
+    const float v = y[i] + (bias != nullptr ? bias[i % channels] : 0.0F);
+    y[i] = v > 0 ? v : slope * v;
+  }
+}
+
+void transpose(Stream& stream, const float* from, float* to, Index rows, Index columns) {
+  const dim3 grid(static_cast<unsigned>(blocks_for<Index>(columns, tile)),
+                  static_cast<unsigned>(blocks_for<Index>(rows, tile)));
+  LAUNCH(transpose_kernel, grid, dim3(tile, tile_rows), 0, stream, from, to, static_cast<int>(rows),
+         static_cast<int>(columns));
+}
+
+/// Scratch memory: weights as cuDNN wants them, and its work space.
+struct Scratch {
+  float *weights, *workspace;
+  Scratch(Stream& stream, const cudnn::Convolution& c) {
+    const Index size = (c.kernel.size() + 15) / 16 * 16;
+    weights = stream.scratch<float>(size + static_cast<Index>(cudnn::workspace(c) / sizeof(float)) + 1);
+    workspace = weights + size;
+  }
+};
+
+Index weight_rows(const Shape& kernel) { return kernel.size() / kernel.c; }  // taps * Ci
+
+}  // namespace
+
+std::optional<cudnn::Convolution> convolution_for_cudnn(const Stream& stream, cudnn::Pass pass, const Shape& volume,
+                                                        const Shape& kernel, std::initializer_list<Operand> operands) {
+  if (stream.precision() == Precision::bfloat16) return {};
+  for (const Operand& o : operands)
+    if (o.is_gradient() || o.affine != nullptr || o.upsampled) return {};
+  const cudnn::Convolution c{pass, volume, kernel, stream.precision() == Precision::tf32};
+  if (!cudnn::can(c)) return {};
+  return c;
+}
+
+void convolve_by_cudnn(Stream& stream, const cudnn::Convolution& c, const float* x, const float* w, const float* bias,
+                       float slope, View<float> y) {
+  const Scratch s(stream, c);
+  transpose(stream, w, s.weights, weight_rows(c.kernel), c.kernel.c);
+  cudnn::run(stream, c, x, s.weights, y.data, s.workspace);
+  if (bias != nullptr || slope != 1)
+    LAUNCH(add_bias_kernel, grid_for(y.size(), 256), 256, 0, stream, y.data, bias, slope, y.size(),
+           static_cast<int>(y.shape.c));
+}
+
+void weight_gradient_by_cudnn(Stream& stream, const cudnn::Convolution& c, const Operand& x, const Operand& dy,
+                              View<float> dw, View<float> db) {
+  const Scratch s(stream, c);
+  cudnn::run(stream, c, x.x, dy.x, s.weights, s.workspace);
+  transpose(stream, s.weights, dw.data, c.kernel.c, weight_rows(c.kernel));
+  if (db) row_sums(stream, c.volume, dy, db.data);
+}
+
+}  // namespace fringe::cuda
