@@ -56,7 +56,7 @@ std::optional<cudnn::Convolution> convolution_for_cudnn(const Stream& stream, cu
                                                         const Shape& kernel, std::initializer_list<Operand> operands) {
   if (stream.precision() == Precision::bfloat16) return {};
   for (const Operand& o : operands)
-    if (o.is_gradient() || o.affine != nullptr || o.upsampled) return {};
+    if (o.y != nullptr || o.affine != nullptr || o.upsampled) return {};  // formed or normalised while it is read
   const cudnn::Convolution c{pass, volume, kernel, stream.precision() == Precision::tf32};
   if (!cudnn::can(c)) return {};
   return c;
