@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -10,6 +11,7 @@
 
 #include "apps/cli/commands.h"
 #include "kernels/error.h"
+#include "kernels/libraries.h"
 
 namespace fringe::cli {
 
@@ -47,13 +49,37 @@ void add_device_option(CLI::App& command, Common& common) {
   command.add_option("--device", common.device, "for the network: auto (a GPU that can be used, else the CPU), cpu, cuda:K")
       ->check(check)
       ->option_text("NAME=auto");
+  command.add_flag("--tune", common.tune, "on a GPU: measure again which kernels are the fastest, shape by shape");
 }
+
+namespace {
+
+/// Where programs keep what they can make again; empty where there is no such place.
+std::string cache_folder() {
+  for (const auto& [variable, below] : {std::pair{"XDG_CACHE_HOME", "/fringe"}, {"HOME", "/.cache/fringe"}})
+    if (const char* folder = std::getenv(variable); folder != nullptr && *folder != '\0') return std::string(folder) + below;
+  return {};
+}
+
+/// FRINGE_CUDA_CHOICES: another folder, or "off": nothing is measured, rules choose.
+void choose_kernels(int index, bool renew) {
+  const char* wanted = std::getenv("FRINGE_CUDA_CHOICES");
+  if (wanted != nullptr && std::string_view(wanted) == "off") return;
+  try {
+    cuda::measure_kernels(index, wanted != nullptr ? wanted : cache_folder(), renew);
+  } catch (const Error& e) {
+    fmt::print(stderr, "fringe: warning: {}\n", e.what());
+  }
+}
+
+}  // namespace
 
 Backend chosen_backend(const Common& common) {
   std::string why_cpu;
   const Backend backend = choose_backend(common.device.empty() ? "auto" : common.device, why_cpu);
   if (!why_cpu.empty() && !common.quiet && (!common.device.empty() || cuda::in_build()))
     fmt::print(stderr, "fringe: no GPU is used, the CPU is: {}\n", why_cpu);
+  if (backend.index >= 0) choose_kernels(backend.index, common.tune);
   return backend;
 }
 

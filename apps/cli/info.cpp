@@ -4,6 +4,7 @@
 #include "engine/context.h"
 #include "engine/device.h"
 #include "kernels/device.h"
+#include "kernels/libraries.h"
 
 namespace fringe::cli {
 namespace {
@@ -20,6 +21,7 @@ int info(const std::string& file, const Common& common) {
   const auto devices = cuda::devices(why_none);
   for (const auto& d : devices) fmt::print("cuda:{}            {}\n", d.index, d.name);
   if (devices.empty()) fmt::print("cuda              none: {}\n", why_none);
+  if (cuda::in_build()) fmt::print("cuda libraries    {}\n", cuda::optional_libraries());
   fmt::print("instruction sets  {}\n", fmt::join(instruction_sets(), ", "));
   fmt::print("threads           {}\n", thread_count(common));
   fmt::print("libraries         {}\n", fmt::join(library_versions(), ", "));
