@@ -44,7 +44,8 @@ parser.add_argument("--table", action="store_true")
 options = parser.parse_args()
 
 DETECTOR = "entry_1/instrument_1/detector_1"
-FRINGE = {"paper": ["iterate", "--paper", "--starts", "10"], "iterate": ["iterate", "--starts", "10"], "refine": ["refine"], "phase": ["phase"]}
+FRINGE = {"paper": ["iterate", "--paper", "--starts", "10"], "iterate": ["iterate", "--starts", "10"], "refine": ["refine"],
+          "phase": ["phase"]}
 
 
 def run(*words):
@@ -55,7 +56,8 @@ def held_out(shape, measured, share=0.03):
     """Islands of up to 27 voxels, none near the centre, where fringe's and PyNX's have none either."""
     random = np.random.default_rng(7)
     free = np.zeros(shape, bool)
-    radius = np.sqrt(sum(((np.arange(n) - n // 2) / (0.05 * n)).reshape([-1 if k == a else 1 for k in range(3)]) ** 2 for a, n in enumerate(shape)))
+    axes = np.meshgrid(*((np.arange(n) - n // 2) / (0.05 * n) for n in shape), indexing="ij")
+    radius = np.sqrt(sum(x**2 for x in axes))
     while free.sum() < share * measured.sum():
         c = [random.integers(0, n) for n in shape]
         free[tuple(slice(max(0, i - 1), i + 2) for i in c)] = True
@@ -100,7 +102,7 @@ def retrieve(method, folder, pattern, truth):
             found.append((seconds, retrieval.judged(density, amplitude, measured)[0], density))
     else:
         np.savez(folder / "data.npz", intensity=np.where(free, -intensity - 1, intensity), mask=~measured)
-        seconds, starts = retrieval.pynx(shlex.split(options.pynx), folder, folder / "data.npz", 10)
+        seconds, starts = retrieval.pynx(shlex.split(options.pynx), folder, folder / "data.npz", 10, options.pynx_root)
         found = [(seconds / len(starts), score, density) for density, score in starts]
     density = min(found, key=lambda f: f[1])[2]
     errors = [true_error(folder, retrieval.central(f[2]), truth) for f in found] if truth else []
@@ -113,18 +115,10 @@ def measure(name, pattern, truth):
         if row.exists() or (method == "pynx" and not options.pynx):
             continue
         # What runs in another root sees only what is below it.
-        root = options.pynx_root if method == "pynx" else ""
-        with tempfile.TemporaryDirectory(dir=f"{root}/tmp" if root else None) as place:
+        inner = options.pynx_root if method == "pynx" else ""
+        with tempfile.TemporaryDirectory(dir=f"{inner}/tmp" if inner else None) as place:
             folder = pathlib.Path(place)
-            if root:
-                inner = pathlib.Path("/") / folder.relative_to(root)
-                original = retrieval.timed
-                retrieval.timed = lambda words: original([str(w).replace(str(folder), str(inner)) for w in words])
-            try:
-                seconds, density, errors = retrieve(method, folder, pattern, truth)
-            finally:
-                if root:
-                    retrieval.timed = original
+            seconds, density, errors = retrieve(method, folder, pattern, truth)
             with h5py.File(pattern) as file:
                 intensity, mask = file[DETECTOR]["data"][...].astype(float), file[DETECTOR]["mask"][...]
             chi2, r = retrieval.judged(density, np.sqrt(intensity), mask != 1)
@@ -163,15 +157,16 @@ def table():
         for m in members:
             for e in [*m["start_errors"], *([m["true_error"]] if "true_error" in m else [])]:
                 least[m["pattern"]] = min(e, least.get(m["pattern"], 9))
-        print(f"\n{group}\n\n| method | crystals | chi² | free LLK | true error | success of starts | CPU seconds |\n|---|---|---|---|---|---|---|")
+        print(f"\n{group}\n\n| method | patterns | chi² | free LLK | true error | success of starts | CPU seconds |\n|---|---|---|---|---|---|---|")
         for method in [*FRINGE, "cohere", "pynx"]:
             mine = [m for m in members if m["method"] == method]
             if not mine:
                 continue
-            median = lambda key: statistics.median(m[key] for m in mine)
+            median = {key: statistics.median(m[key] for m in mine) for key in ("chi2", "free_llk", "true_error", "seconds") if key in mine[0]}
             starts = [e <= 1.5 * least[m["pattern"]] for m in mine for e in m["start_errors"]]
-            print(f"| {method} | {len(mine)} | {median('chi2'):.4g} | {median('free_llk'):.4g} | "
-                  f"{f'''{median('true_error'):.3f}''' if 'true_error' in mine[0] else '-'} | {f'{100 * sum(starts) / len(starts):.0f} % of {len(starts)}' if starts else '-'} | {median('seconds'):.1f} |")
+            success = f"{100 * sum(starts) / len(starts):.0f} % of {len(starts)}" if starts else "-"
+            error = f"{median['true_error']:.3f}" if "true_error" in median else "-"
+            print(f"| {method} | {len(mine)} | {median['chi2']:.4g} | {median['free_llk']:.4g} | {error} | {success} | {median['seconds']:.1f} |")
 
 
 options.work.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """What cohere.py and phasing.py share: starts of cohere and PyNX in processes of their own, their processor seconds, and the
 judge that is the same for all."""
 import os
+import pathlib
 import resource
 import subprocess
 import sys
@@ -86,10 +87,12 @@ def cohere(folder, amplitude_file, seed):
     return seconds, np.conj(np.load(folder / "result/image.npy"))
 
 
-def pynx(python, folder, data_file, starts):
-    """Processor seconds of all starts; density and PyNX's own free LLK of each. `python`: the words of an interpreter that has pynx."""
+def pynx(python, folder, data_file, starts, root=""):
+    """Processor seconds of all starts; density and PyNX's own free LLK of each. `python`: the words of an interpreter that has pynx;
+    `root`: the folder that is / for it."""
+    inside = lambda path: pathlib.Path("/") / path.relative_to(root) if root else path
     (folder / "pynx_starts.py").write_text(PYNX)
-    seconds = timed([*python, folder / "pynx_starts.py", data_file, folder / "pynx.npz", starts])
+    seconds = timed([*python, inside(folder / "pynx_starts.py"), inside(data_file), inside(folder / "pynx.npz"), starts])
     with np.load(folder / "pynx.npz") as found:
         return seconds, [(found[f"density{k}"], float(found[f"llk{k}"])) for k in range(1, starts + 1)]
 
