@@ -189,8 +189,8 @@ bool Refinement::advance(Start& start, Index epochs, const std::function<void(co
   while (start.fit->epoch() < epochs) {
     // Here and not after the step: a run that was stopped after its plateau, before its polish, must not go on.
     if (options_.stop_on_plateau && epochs == epochs_ && on_plateau(start, options_.fit, epochs_)) return true;
-    // At least one epoch in all, so that there is an object to write.
-    if (epochs_done_ > 0 && (stop != 0 || (options_.time_limit > 0 && since(started_) > options_.time_limit))) {
+    // Without an object to start from not before the first epoch, so that there is one to write.
+    if ((epochs_done_ > 0 || !object_.empty()) && (stop != 0 || (options_.time_limit > 0 && since(started_) > options_.time_limit))) {
       look(start);
       return false;
     }
