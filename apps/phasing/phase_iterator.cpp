@@ -458,7 +458,8 @@ double PhaseIterator::likelihood_step() {
       double slope = 0, curvature = 0;
       for (Index d = 0; d < D; ++d) {
         double s, c;
-        passes::likelihood_slope(row(l.field, d, h), row(l.direction_field, d, h), a.plane(d) + h * W, background, 0, &s, &c, W);
+        passes::likelihood_slope(row(l.field, d, h), row(l.direction_field, d, h), a.plane(d) + h * W, background, 0, &s, &c,
+                                 W);
         slope += s;
         curvature += c;
       }
