@@ -37,7 +37,7 @@ TEST_SUITE("parallel") {
       cpu::parallel_tasks(stream, 3, [&](Index t) { by[static_cast<std::size_t>(t)] = std::this_thread::get_id(); });
       CHECK(by[0] == std::this_thread::get_id());
       CHECK(std::set(by.begin(), by.end()).size() == 3);
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));  // longer than helpers stay awake
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));  // longer than helpers stay awake
     }
   }
 

@@ -12,8 +12,9 @@ namespace fringe::cpu {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-/// Longer than from one kernel to the next, shorter than what a scheduler gives to somebody else.
-constexpr auto awake = std::chrono::microseconds(50);
+/// Longer than from one kernel to the next and than most kernels' threads wait for each other, shorter than what a scheduler
+/// gives to somebody else. Measured: docs/adr/0008-threads.md.
+constexpr auto awake = std::chrono::microseconds(500);
 
 /// Returns when `number` is no longer `old`.
 void wait_for_change(const std::atomic<unsigned>& number, unsigned old) {

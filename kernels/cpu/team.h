@@ -7,7 +7,7 @@ namespace fringe::cpu {
 /// returns when all are done. body must not throw. Helpers are started by the first call that needs them and end with the
 /// thread they serve; one that cannot be started leaves its piece to the caller. A piece may have pieces itself.
 ///
-/// Who waits looks for work for some microseconds and then sleeps: the next kernel of a step finds its helpers awake, and a
+/// Who waits looks for work for half a millisecond and then sleeps: the next kernel of a step finds its helpers awake, and a
 /// program that shares its cores with others does not take from them, or from itself, the time it spends waiting.
 void run_pieces(int pieces, void (*body)(const void* data, int piece), const void* data);
 
