@@ -63,8 +63,7 @@ double best_rate(int threads, const Work& work) {
   for (int round = 0; round < 10; ++round) {
     std::vector<double> by_thread(static_cast<std::size_t>(threads));
     const auto start = Clock::now();
-    const auto run = [&](int t) { by_thread[static_cast<std::size_t>(t)] = work(t); };
-    cpu::run_pieces(threads, [](const void* data, int t) { (*static_cast<decltype(&run)>(data))(t); }, &run);
+    cpu::run_pieces(threads, [&](int t) { by_thread[static_cast<std::size_t>(t)] = work(t); });
     const double done = std::accumulate(by_thread.begin(), by_thread.end(), 0.0);
     best = std::max(best, done / std::chrono::duration<double>(Clock::now() - start).count());
   }

@@ -28,18 +28,6 @@ std::string read_text(hid_t where, const char* name) {
   return value;
 }
 
-/// The names of a group's links or an object's attributes.
-std::vector<std::string> link_names(hid_t group) {
-  std::vector<std::string> names;
-  H5Literate(
-      group, H5_INDEX_NAME, H5_ITER_INC, nullptr,
-      [](hid_t, const char* name, const H5L_info_t*, void* list) -> herr_t {
-        static_cast<std::vector<std::string>*>(list)->emplace_back(name);
-        return 0;
-      },
-      &names);
-  return names;
-}
 std::vector<std::string> attribute_names(hid_t object) {
   std::vector<std::string> names;
   H5Aiterate2(
@@ -92,7 +80,7 @@ Checkpoint Checkpoint::load(const std::string& path) {
   require(arrays && number_group && text_group, "{}: the checkpoint is incomplete", path);
   Checkpoint c;
   c.path_ = path;
-  for (const auto& name : link_names(arrays.get())) {
+  for (const auto& name : hdf5::link_names(arrays.get())) {
     const hdf5::Handle set(H5Dopen2(arrays.get(), name.c_str(), H5P_DEFAULT));
     require(static_cast<bool>(set), "{}: cannot read {}", path, name);
     const hdf5::Handle space(H5Dget_space(set.get()));

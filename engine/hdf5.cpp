@@ -64,6 +64,18 @@ void replace_atomically(const std::string& path, const std::function<void(const 
   sync(folder_of(path), true);
 }
 
+std::vector<std::string> link_names(hid_t group) {
+  std::vector<std::string> names;
+  H5Literate(
+      group, H5_INDEX_NAME, H5_ITER_INC, nullptr,
+      [](hid_t, const char* name, const H5L_info_t*, void* list) -> herr_t {
+        static_cast<std::vector<std::string>*>(list)->emplace_back(name);
+        return 0;
+      },
+      &names);
+  return names;
+}
+
 void write_atomically(const std::string& path, const std::function<void(hid_t)>& fill) {
   silence();
   require_writable(path);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kernels/error.h"
 
@@ -35,6 +36,9 @@ void silence();
 
 /// Opens for reading. Throws Error: no such file; a folder; not HDF5 or damaged.
 Handle open(const std::string& path);
+
+/// The names of a group's members.
+std::vector<std::string> link_names(hid_t group);
 
 /// Writes a file by `fill(file)` under a temporary name beside `path`, closes it, has it on disk (fsync), and renames it:
 /// `path` is either the old file or the complete new one. Throws Error, and leaves no temporary file, when anything fails.

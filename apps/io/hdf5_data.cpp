@@ -203,18 +203,9 @@ Volume<Complex> read_complex_volume(hid_t where, const std::string& path, const 
 }
 
 std::vector<std::string> names_in(hid_t where, const std::string& path) {
-  std::vector<std::string> names;
-  if (!exists(where, path)) return names;
+  if (!exists(where, path)) return {};
   const Handle group(H5Gopen2(where, path.c_str(), H5P_DEFAULT));
-  if (!group) return names;
-  H5Literate(
-      group.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr,
-      [](hid_t, const char* name, const H5L_info_t*, void* list) -> herr_t {
-        static_cast<std::vector<std::string>*>(list)->emplace_back(name);
-        return 0;
-      },
-      &names);
-  return names;
+  return group ? hdf5::link_names(group.get()) : std::vector<std::string>();
 }
 
 std::vector<std::string> list_arrays(hid_t file) {

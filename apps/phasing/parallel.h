@@ -17,7 +17,7 @@ void parallel_items(Index count, int threads, const Body& body) {
   std::exception_ptr failure;
   std::mutex mutex;
   std::atomic<Index> next = 0;
-  const auto take = [&] {
+  cpu::run_pieces(static_cast<int>(std::min<Index>(threads, count)), [&](int) {
     for (Index i = next++; i < count; i = next++) {
       try {
         body(i);
@@ -26,9 +26,7 @@ void parallel_items(Index count, int threads, const Body& body) {
         if (!failure) failure = std::current_exception();
       }
     }
-  };
-  cpu::run_pieces(static_cast<int>(std::min<Index>(threads, count)),
-                  [](const void* data, int) { (*static_cast<decltype(&take)>(data))(); }, &take);
+  });
   if (failure) std::rethrow_exception(failure);
 }
 

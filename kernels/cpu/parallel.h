@@ -15,10 +15,9 @@ void parallel_tasks(Stream& stream, Index tasks, const Body& body) {
     for (Index t = 0; t < tasks; ++t) body(t);
     return;
   }
-  const auto run = [&](Index piece) {
+  run_pieces(threads, [&](Index piece) {
     for (Index t = tasks * piece / threads; t < tasks * (piece + 1) / threads; ++t) body(t);
-  };
-  run_pieces(threads, [](const void* data, int piece) { (*static_cast<decltype(&run)>(data))(piece); }, &run);
+  });
 }
 
 /// Calls body(piece, task) for all tasks, those of a piece one after another: memory that belongs to the piece can be used again.

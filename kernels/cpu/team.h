@@ -11,4 +11,16 @@ namespace fringe::cpu {
 /// program that shares its cores with others does not take from them, or from itself, the time it spends waiting.
 void run_pieces(int pieces, void (*body)(const void* data, int piece), const void* data);
 
+/// A function and not a lambda, whose name c++filt, and with it ThreadSanitizer's list of suppressions, cannot read.
+template <class Body>
+void call_with_piece(const void* body, int piece) {
+  (*static_cast<const Body*>(body))(piece);
+}
+
+/// The same with anything that can be called: body(piece).
+template <class Body>
+void run_pieces(int pieces, const Body& body) {
+  run_pieces(pieces, call_with_piece<Body>, &body);
+}
+
 }  // namespace fringe::cpu

@@ -251,22 +251,12 @@ void run(Stream& stream, Conv3dCall& call) {
 
 template <bool Transposed>
 void run(Stream& stream, Conv3dCall& call) {
-  const auto with = [&]<Precision P>() {
+  with_precision(stream.precision(), [&]<Precision P>() {
     if (call.co <= 32 || P == Precision::float32)
       run<P, 32, Transposed>(stream, call);
     else
       run<P, P == Precision::float32 ? 32 : 64, Transposed>(stream, call);
-  };
-  switch (stream.precision()) {
-    case Precision::float32:
-      return with.template operator()<Precision::float32>();
-    case Precision::tf32x3:
-      return with.template operator()<Precision::tf32x3>();
-    case Precision::tf32:
-      return with.template operator()<Precision::tf32>();
-    case Precision::bfloat16:
-      return with.template operator()<Precision::bfloat16>();
-  }
+  });
 }
 
 }  // namespace

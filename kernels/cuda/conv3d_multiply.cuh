@@ -17,6 +17,22 @@
 namespace fringe::cuda {
 namespace {
 
+/// What f<P>() returns for the format that is asked for at run time.
+template <class F>
+auto with_precision(Precision precision, const F& f) {
+  switch (precision) {
+    case Precision::float32:
+      return f.template operator()<Precision::float32>();
+    case Precision::tf32x3:
+      return f.template operator()<Precision::tf32x3>();
+    case Precision::tf32:
+      return f.template operator()<Precision::tf32>();
+    case Precision::bfloat16:
+      break;
+  }
+  return f.template operator()<Precision::bfloat16>();
+}
+
 /// Where element e of sum[i][j] lies in the warp's 16 I x 8 J block.
 template <Precision P>
 __device__ __forceinline__ int sum_row(int lane, int i, int e) {

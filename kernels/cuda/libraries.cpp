@@ -1,19 +1,8 @@
 #include "kernels/cuda/libraries.h"
 
-#include <dlfcn.h>
-
-#include "kernels/error.h"
+#include "kernels/cuda/entry_point.h"
 
 namespace fringe::cuda {
-namespace {
-
-template <class F>
-void find(void* library, const char* name, F& function) {
-  function = reinterpret_cast<F>(dlsym(library, name));
-  require(function != nullptr, "the cuFFT that was found has no {}; install cuFFT 11 or 12", name);
-}
-
-}  // namespace
 
 int driver_version() {
   void* const driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
@@ -33,9 +22,10 @@ const FftLibrary& fft_library() {
     require(handle != nullptr,
             "cuFFT was not found (libcufft.so.12 or .11); install it or set LD_LIBRARY_PATH");
     FftLibrary found;
-    find(handle, "cufftPlanMany", found.plan_many);
-    find(handle, "cufftSetStream", found.set_stream);
-    find(handle, "cufftExecC2C", found.exec_c2c);
+    const auto find = [&](const char* name, auto& function) { find_entry_point(handle, "cuFFT", "11 or 12", name, function); };
+    find("cufftPlanMany", found.plan_many);
+    find("cufftSetStream", found.set_stream);
+    find("cufftExecC2C", found.exec_c2c);
     return found;
   }();
   return library;

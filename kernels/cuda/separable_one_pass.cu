@@ -294,21 +294,13 @@ std::function<void()> prepared(Stream& stream, const OnePass& call) {
   int device = 0, most = 0;
   check(cudaGetDevice(&device), "query of the device");
   check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "query of the shared memory");
-  const auto with = [&]<Precision P>() {
-    const auto shared = static_cast<std::size_t>(most);
-    return call.most_columns() <= 16 ? prepared<P, 2>(stream, call, shared) : prepared<P, 4>(stream, call, shared);
-  };
-  switch (stream.precision()) {
-    case Precision::float32:
+  const auto shared = static_cast<std::size_t>(most);
+  return with_precision(stream.precision(), [&]<Precision P>() -> std::function<void()> {
+    if constexpr (P == Precision::float32)
       return {};  // no tensor cores
-    case Precision::tf32x3:
-      return with.template operator()<Precision::tf32x3>();
-    case Precision::tf32:
-      return with.template operator()<Precision::tf32>();
-    case Precision::bfloat16:
-      return with.template operator()<Precision::bfloat16>();
-  }
-  return {};
+    else
+      return call.most_columns() <= 16 ? prepared<P, 2>(stream, call, shared) : prepared<P, 4>(stream, call, shared);
+  });
 }
 
 /// Three taps, no single channel (conv3d_single.cu) and not too many.

@@ -123,17 +123,6 @@ inline std::map<std::string, std::string> numbers_in(const std::string& path) {
     if (!data.empty()) REQUIRE(read(data.data()) >= 0);
     return data;
   };
-  const auto names = [](hid_t group) {
-    std::vector<std::string> list;
-    H5Literate(
-        group, H5_INDEX_NAME, H5_ITER_INC, nullptr,
-        [](hid_t, const char* name, const H5L_info_t*, void* to) -> herr_t {
-          static_cast<std::vector<std::string>*>(to)->emplace_back(name);
-          return 0;
-        },
-        &list);
-    return list;
-  };
   const auto visit = [&](const auto& self, hid_t at, const std::string& where) -> void {
     for (int i = 0; i < H5Aget_num_attrs(at); ++i) {
       const hdf5::Handle a(
@@ -145,7 +134,7 @@ inline std::map<std::string, std::string> numbers_in(const std::string& path) {
       found[where + "@" + name] =
           bytes(type.get(), space.get(), [&](void* to) { return H5Aread(a.get(), type.get(), to); });
     }
-    for (const auto& name : names(at)) {
+    for (const auto& name : hdf5::link_names(at)) {
       if (timed(name)) continue;
       const hdf5::Handle object(H5Oopen(at, name.c_str(), H5P_DEFAULT));
       const std::string here = where + "/" + name;

@@ -10,10 +10,10 @@
 #include "apps/cli/commands.h"
 #include "apps/io/cxi.h"
 #include "apps/phasing/refine.h"
-#include "apps/phasing/simulate.h"
 #include "apps/phasing/train.h"
 #include "tests/apps/files.h"
 #include "tests/emulation/counters.h"
+#include "tests/emulation/small_crystal.h"
 
 using namespace fringe;
 using fringe::test::Folder;
@@ -27,18 +27,6 @@ struct Machine {
   ~Machine() { emulation::repair(); }
   emulation::Machine* operator->() const { return &emulation::machine(); }
 };
-
-CrystalOptions small_crystal() {
-  CrystalOptions o;
-  o.size = 12;
-  o.semi_axis = {0.22, 0.3};
-  return o;
-}
-
-const Pattern& pattern() {
-  static const Pattern p = expose(make_crystal(small_crystal(), 2), {.photons = 1e7}, 2);
-  return p;
-}
 
 RefineOptions small_run() {
   RefineOptions o;
@@ -97,7 +85,7 @@ TEST_SUITE("failure") {
     const std::size_t before = counters.allocations, held_before = held();
     RefineOptions options = small_run();
     options.polish = false;
-    CHECK(refine(pattern(), options, ignore, go).failure.empty());
+    CHECK(refine(emulation::small_pattern(), options, ignore, go).failure.empty());
     CHECK(held() == held_before);
     const std::size_t all = counters.allocations - before;
     options.polish = true;
@@ -111,7 +99,7 @@ TEST_SUITE("failure") {
       std::optional<Reconstruction> r;
       std::string message;
       try {
-        r = refine(pattern(), options, ignore, go);
+        r = refine(emulation::small_pattern(), options, ignore, go);
         message = r->failure;
       } catch (const OutOfMemory& e) {
         message = e.what();
@@ -151,7 +139,7 @@ TEST_SUITE("failure") {
       int trials = 0;
       Index epochs = 0;
       const auto r = refine(
-          pattern(), options,
+          emulation::small_pattern(), options,
           [&](const RefineProgress& p) {
             epochs = p.epoch;
             if (++trials == trial) machine->kernel_error = 700, machine->failing_kernel = "relative_l2_difference";
@@ -176,7 +164,7 @@ TEST_SUITE("failure") {
     const Machine machine;
     const Folder folder("failure");
     const std::string input = folder / "pattern.cxi", output = folder / "result.cxi", report = folder / "report.json";
-    io::write_pattern(input, pattern(), "test");
+    io::write_pattern(input, emulation::small_pattern(), "test");
     std::vector<std::string> command{"refine", input, "-o", output, "-q", "--device", "cuda:0", "--width", "1",
                                      "--no-separable", "--no-polish", "--seeds", "1", "--epochs", "4", "--json", report};
     std::string error;
@@ -206,7 +194,7 @@ TEST_SUITE("failure") {
   TEST_CASE("train ends with the best model so far") {
     const Machine machine;
     TrainOptions options;
-    options.data.population.crystal = small_crystal();
+    options.data.population.crystal = emulation::small_crystal();
     options.data.validation_count = 1;
     options.network.levels = 1;
     options.network.width = 1;

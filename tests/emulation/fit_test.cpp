@@ -6,9 +6,9 @@
 
 #include "apps/phasing/predict.h"
 #include "apps/phasing/refine.h"
-#include "apps/phasing/simulate.h"
 #include "apps/phasing/train.h"
 #include "tests/emulation/counters.h"
+#include "tests/emulation/small_crystal.h"
 
 using namespace fringe;
 
@@ -21,19 +21,6 @@ Backend emulated() {
   const Backend backend = choose_backend("cuda:0", why_cpu);
   REQUIRE(why_cpu.empty());
   return backend;
-}
-
-/// As small as crystals can be: the emulation is slow.
-CrystalOptions small_crystal() {
-  CrystalOptions o;
-  o.size = 12;
-  o.semi_axis = {0.22, 0.3};
-  return o;
-}
-
-const Pattern& pattern() {
-  static const Pattern p = expose(make_crystal(small_crystal(), 2), {.photons = 1e7}, 2);
-  return p;
 }
 
 FitOptions small_fit() {
@@ -85,7 +72,7 @@ TEST_SUITE("fit") {
   TEST_CASE("a fit follows the CPU's epoch by epoch, allocates nothing and waits for nothing once its steps are recorded") {
     Context<float> host(cpu::table()), device(emulated());
     const Mask free;
-    const FitProblem a(host, pattern(), free, FitInput::logarithm), b(device, pattern(), free, FitInput::logarithm);
+    const FitProblem a(host, emulation::small_pattern(), free, FitInput::logarithm), b(device, emulation::small_pattern(), free, FitInput::logarithm);
     NetworkFit fit(host, a, small_fit(), 1), other(device, b, small_fit(), 1);
     for (int i = 0; i < 12; ++i) {
       const auto before = emulation::counters();
@@ -122,7 +109,7 @@ TEST_SUITE("fit") {
   TEST_CASE("a fit that is interrupted, saved and loaded goes on bit for bit, and can move to the CPU") {
     Context<float> device(emulated()), host(cpu::table());
     const Mask free;
-    const FitProblem problem(device, pattern(), free, FitInput::logarithm), at_host(host, pattern(), free, FitInput::logarithm);
+    const FitProblem problem(device, emulation::small_pattern(), free, FitInput::logarithm), at_host(host, emulation::small_pattern(), free, FitInput::logarithm);
     FitOptions options = small_fit();
     options.epochs = 6;
     options.schedule = {.schedule = Schedule::alternating, .rate = 0.002, .period = 2};
@@ -148,7 +135,7 @@ TEST_SUITE("fit") {
   TEST_CASE("more steps than the history holds: the fit looks by itself, and no epoch is lost") {
     Context<float> device(emulated());
     const Mask free;
-    const FitProblem problem(device, pattern(), free, FitInput::logarithm);
+    const FitProblem problem(device, emulation::small_pattern(), free, FitInput::logarithm);
     FitOptions options = small_fit();
     options.network.width = 1;
     options.epochs = NetworkFit::most_unread + 3;
@@ -180,20 +167,20 @@ TEST_SUITE("fit") {
       CHECK(std::isfinite(p.chi2));
       ++calls;
     };
-    const auto r = refine(pattern(), options, count, go);
+    const auto r = refine(emulation::small_pattern(), options, count, go);
     CHECK(calls == 3);  // the ends of two trials, and the end
     CHECK(r.device == "cuda:0, emulated device");
     CHECK(r.metrics.at("epochs") == 13);
     CHECK(std::isfinite(r.metrics.at("free_llk")));
     CHECK(r.curves.at("chi2").epoch.back() == 10);
     Predictor host(model, 1), device(model, 1, emulated());
-    CHECK(difference(device.predict(pattern()).object, host.predict(pattern()).object) < 1e-3);
+    CHECK(difference(device.predict(emulation::small_pattern()).object, host.predict(emulation::small_pattern()).object) < 1e-3);
     std::filesystem::remove(model);
   }
 
   TEST_CASE("train takes its steps on the device as on the CPU") {
     TrainOptions options;
-    options.data.population.crystal = small_crystal();
+    options.data.population.crystal = emulation::small_crystal();
     options.data.validation_count = 2;
     options.network.levels = 1;
     options.network.width = 2;
