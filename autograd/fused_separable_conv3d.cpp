@@ -7,7 +7,11 @@ Activation<T> fused_separable_conv3d(const Activation<T>& x, const SeparableWeig
   auto& tape = k.wd.tape();
   const Shape in = x.reading().shape(), middle = in.with_channels(k.bd.shape().c);
   const Tensor<T> y = tape.tensor(in.with_channels(k.bw.shape().c));
-  const Tensor<T> u = tape.recording() ? tape.tensor(middle) : Tensor<T>(), v = tape.recording() ? tape.tensor(middle) : Tensor<T>();
+  const auto& context = tape.context();
+  const bool packed = context.stream.precision() == Precision::bfloat16 && context.kernels.packs_bfloat16 != nullptr &&
+                      context.kernels.packs_bfloat16();
+  const Shape kept = packed ? fused_separable_conv3d::packed_shape(middle) : middle;
+  const Tensor<T> u = tape.recording() ? tape.tensor(kept) : Tensor<T>(), v = tape.recording() ? tape.tensor(kept) : Tensor<T>();
   const Tensor<T> statistics = statistics_for(tape, end, y.shape().c);
   const auto views = [](const SeparableWeights<Variable<T>>& w) {
     return SeparableWeights<ConstView<T>>{w.wd.value().read(), w.bd.value().read(), w.wh.value().read(),

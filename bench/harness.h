@@ -75,6 +75,7 @@ struct BenchOptions {
   bool quiet = false;
   bool profile = false;   ///< of the training steps, by kernel
   bool fused = true;      ///< the networks by fused operations
+  Precision precision = Precision::float32;  ///< of the convolutions
 };
 
 class Bench {

@@ -87,6 +87,7 @@ void bench_network(Bench& bench, const NetworkCase& c) {
     for (int i = 0; i < (layer.first ? 2 : 3); ++i) step = step + cost;
   }
   Context<float> context(bench.table(), bench.options().threads);
+  context.stream.set_precision(bench.options().precision);
   Network<float> network(context, options, 1);
   const Shape frame{c.batch, c.extent, c.extent, c.extent, 1};
   const auto input = filled(context, frame, true), measured = filled(context, frame, true);

@@ -14,6 +14,8 @@ struct Backend {
   const KernelTable<float>* kernels = &default_table();
   const Device* device = &host_device();
   int index = -1;  ///< of the CUDA device
+  /// Of the convolutions' factors: float32 means as good as that, by whatever means the backend has.
+  Precision precision = Precision::float32;
 
   std::string name() const;  ///< "cuda:0, NVIDIA H200", or the CPU in words
 };

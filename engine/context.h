@@ -22,7 +22,9 @@ struct Context {
       : kernels(table), stream(threads, device), pool(std::make_shared<BufferPool>(device, stream.shared_queue())) {}
   explicit Context(const Backend& backend, int threads = 1)
     requires std::is_same_v<T, float>
-      : Context(*backend.kernels, threads, *backend.device) {}
+      : Context(*backend.kernels, threads, *backend.device) {
+    if (backend.precision != Precision::float32) stream.set_precision(backend.precision);
+  }
 
   const Device& device() const { return stream.device(); }
 

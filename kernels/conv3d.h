@@ -10,8 +10,10 @@
 //          3x3x3 and the one-dimensional 3x1x1, 1x3x1, 1x1x3 are the ones the network uses.
 // Saved    x and w.
 // Numerics sums run over taps and channels in float; weight gradients are summed per thread and then over threads, so
-//          they are bitwise reproducible for a given number of threads. CUDA multiplies in the stream's Precision, and
-//          its results are bitwise reproducible.
+//          they are bitwise reproducible for a given number of threads. In the stream's precision bfloat16 the factors of
+//          (1), (2) and (3) are rounded to it first (nearest, ties to even), and (4) may sum rounded dy; with tile registers
+//          the CPU's results then do not depend on the number of threads. CUDA multiplies in the stream's Precision, and its
+//          results are bitwise reproducible.
 // Cost     2 * N*D*H*W * Kd*Kh*Kw * Ci*Co flops for each of (1), (2), (3).
 #pragma once
 #include "kernels/stream.h"

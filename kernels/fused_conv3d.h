@@ -17,7 +17,8 @@
 // Shapes   x (N,D,H,W,Ci), or (N,D/2,H/2,W/2,Ci) when upsampled; affine, daffine, fold (1,1,1,3,C); w (Kd,Kh,Kw,Ci,Co), odd;
 //          b (1,1,1,1,Co); y (N,D,H,W,Co); statistics (1,1,1,2,Co); dz as y, or (N,D/2,H/2,W/2,Co) with `which` alike; dx as x.
 // Saved    x, affine, w, y (and which).
-// Numerics as conv3d. (3) and the sums of (6) in an order fixed by the shape alone, without cancellation when mean^2 >> var.
+// Numerics as conv3d; in bfloat16 in(x), g and w are rounded (an upsampled input's weights when they have been summed). (3) and
+//          the sums of (6) in an order fixed by the shape alone, without cancellation when mean^2 >> var.
 // Cost     conv3d's flops (fewer when upsampled: 8 taps of summed weights replace 27); forward reads x and writes y, each
 //          backward kernel reads dz and y, and reads x or writes dx: one crossing of memory each.
 #pragma once

@@ -7,6 +7,8 @@
 //
 // Shapes   those of separable_conv3d and fused_conv3d; u, v (N,D,H,W,C).
 // Saved    x, affine, u, v, y (and which). In inference u and v are empty: they need not exist outside a tile.
+// Packed   in the stream's precision bfloat16, u, v, dv and du are nothing but factors. Where the table's packs_bfloat16() says
+//          so, all four may have packed_shape: two numbers rounded to bfloat16 in the place of a float, the first one first.
 // Cost     2 NDHW K (Ci C + C C + C Co) flops forward, twice that backward.
 #pragma once
 #include "kernels/fused_conv3d.h"
@@ -24,6 +26,14 @@ using FusedSeparableConv3dBackward = void(Stream&, const Reading<T>& x, ConstVie
                                           const SeparableWeights<ConstView<T>>& weights, const PendingGradient<T>& g, View<T> dv,
                                           View<T> du, View<T> dx, View<T> daffine, const SeparableWeights<View<T>>& gradients);
 
+namespace fused_separable_conv3d {
+/// Half as many channels; the shape itself where their number is odd.
+inline Shape packed_shape(const Shape& s) { return s.c % 2 == 0 ? s.with_channels(s.c / 2) : s; }
+}  // namespace fused_separable_conv3d
+
+/// Whether a backend takes packed arrays on this machine.
+using PacksBfloat16 = bool();
+
 namespace reference {
 template <class T>
 FusedSeparableConv3dForward<T> fused_separable_conv3d_forward;
@@ -31,6 +41,7 @@ template <class T>
 FusedSeparableConv3dBackward<T> fused_separable_conv3d_backward;
 }  // namespace reference
 namespace cpu {
+PacksBfloat16 packs_bfloat16;
 FusedSeparableConv3dForward<float> fused_separable_conv3d_forward;
 FusedSeparableConv3dBackward<float> fused_separable_conv3d_backward;
 }  // namespace cpu

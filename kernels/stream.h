@@ -8,14 +8,18 @@
 
 namespace fringe {
 
-/// The numeric format of the factors in products that have a choice: the convolutions of the CUDA backend. Data in memory and
-/// sums are float in all of them. Other backends multiply in float32 whatever is asked for.
+/// The numeric format of the factors in products that have a choice: those of the convolutions. Sums are float in all of them,
+/// and so are data in memory unless a contract says otherwise. The CPU and the reference know bfloat16, and take all others for
+/// float32.
 enum class Precision {
   float32,   ///< ordinary multiply-adds
   tf32x3,    ///< tensor cores, every factor as the sum of two tf32 numbers: as good as float32
   tf32,      ///< tensor cores, factors rounded to 10 bits of fraction
-  bfloat16,  ///< tensor cores, factors rounded to 7 bits
+  bfloat16,  ///< factors rounded to 7 bits of fraction: tensor cores, or tiles of x86
 };
+
+/// As on the command line; the formats that only one device has are its float32.
+constexpr const char* precision_name(Precision p) { return p == Precision::bfloat16 ? "bf16" : "float32"; }
 
 /// Execution resources handed to every kernel as its first argument. One host thread uses one Stream at a time.
 class Stream {

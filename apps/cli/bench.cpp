@@ -30,6 +30,7 @@ int bench_command(Options o, const Common& common) {
   if (!o.csv.empty()) bench::write_csv(o.csv, bench, device_name(), version());
   if (!common.json.empty()) {
     Report report = make_report(common);
+    report.insert("precision", precision_name(o.bench.precision));
     toml::table seconds;
     for (const auto& row : bench.rows()) seconds.insert(row.operation + " " + row.shape, row.timing.median);
     report.insert("median_seconds", seconds);
@@ -58,6 +59,7 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
   c->add_option("--seconds", o->bench.seconds, "time each case for at least this long")
       ->capture_default_str()
       ->check(positive());
+  add_precision_option(*c, o->bench.precision);
   add_common_options(*c, common, false);
   c->callback([o, &common, &action] { action = [o, &common] { return bench_command(*o, common); }; });
 }

@@ -19,16 +19,18 @@ struct Common {
   std::uint64_t seed = 1;
   bool tune = false;         ///< measure again which kernels are the fastest on the GPU
   std::string device;        ///< auto, cpu, cuda:K; empty: auto, and nothing is said in a build that can only be the CPU
+  Precision precision = Precision::float32;  ///< of the network's convolutions
   std::string command_line;  ///< as typed, recorded in results
 };
 
 /// Adds --quiet, --json, --threads, --seed to a subcommand.
 void add_common_options(CLI::App& command, Common& common, bool with_seed = true);
 
-/// Adds --device to a subcommand that runs a network.
-void add_device_option(CLI::App& command, Common& common);
-/// What --device chooses, and on a GPU the fastest kernels (--tune); says on stderr why it is the CPU. Throws Error when a GPU
-/// was asked for that cannot be used.
+/// Adds --device, --tune and --precision to a subcommand that runs a network.
+void add_device_options(CLI::App& command, Common& common);
+CLI::Option* add_precision_option(CLI::App& command, Precision& precision);
+/// What these choose, and on a GPU the fastest kernels; says on stderr why it is the CPU. Throws Error when a GPU was asked for
+/// that cannot be used.
 Backend chosen_backend(const Common& common);
 
 /// The number of threads to use: `common.threads`, or all cores when 0.

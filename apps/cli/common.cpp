@@ -42,7 +42,16 @@ void add_common_options(CLI::App& command, Common& common, bool with_seed) {
     command.add_option("--seed", common.seed, "seed of every random number drawn")->capture_default_str();
 }
 
-void add_device_option(CLI::App& command, Common& common) {
+CLI::Option* add_precision_option(CLI::App& command, Precision& precision) {
+  return command
+      .add_option("--precision", precision,
+                  "of the factors in convolutions: float32, or bf16 (sums, weights and losses stay float32)")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, Precision>{{"float32", Precision::float32}, {"bf16", Precision::bfloat16}}))
+      ->option_text("NAME=float32");
+}
+
+void add_device_options(CLI::App& command, Common& common) {
   const auto check = [](const std::string& text) {
     return is_backend_request(text) ? std::string() : fmt::format("'{}' is not auto, cpu or cuda:K", text);
   };
@@ -50,6 +59,7 @@ void add_device_option(CLI::App& command, Common& common) {
       ->check(check)
       ->option_text("NAME=auto");
   command.add_flag("--tune", common.tune, "on a GPU: measure again which kernels are the fastest, shape by shape");
+  add_precision_option(command, common.precision);
 }
 
 namespace {
@@ -76,7 +86,8 @@ void choose_kernels(int index, bool renew) {
 
 Backend chosen_backend(const Common& common) {
   std::string why_cpu;
-  const Backend backend = choose_backend(common.device.empty() ? "auto" : common.device, why_cpu);
+  Backend backend = choose_backend(common.device.empty() ? "auto" : common.device, why_cpu);
+  backend.precision = common.precision;
   if (!why_cpu.empty() && !common.quiet && (!common.device.empty() || cuda::in_build()))
     fmt::print(stderr, "fringe: no GPU is used, the CPU is: {}\n", why_cpu);
   if (backend.index >= 0) choose_kernels(backend.index, common.tune);

@@ -211,7 +211,7 @@ void add_ensemble(CLI::App& app, Common& common, Action& action) {
       ->type_name("FILE")
       ->group(network);
   add_iterate_settings(*c, o->iterate);
-  add_device_option(*c, common);
+  add_device_options(*c, common);
   add_common_options(*c, common);
   c->callback([o, &common, &action] {
     complete_iterate_settings(*o->command, o->iterate);

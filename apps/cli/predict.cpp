@@ -54,6 +54,7 @@ void handle(Predictor& predictor, const std::string& name, const Pattern& patter
   r.version = version();
   r.device = predictor.device();
   r.configuration["input"] = name;
+  r.configuration["precision"] = precision_name(common.precision);
   io::write_reconstruction(output, r);
   const double latency = since(begin), seconds = r.metrics.at("seconds");
   ++totals.done;
@@ -75,6 +76,7 @@ void summarise(const Totals& t, const std::string& device, const Common& common)
                t.done > 0 ? 1e3 * t.latency / static_cast<double>(t.done) : 0.0);
   if (common.json.empty()) return;
   Report r = make_report(common);
+  r.insert("precision", precision_name(common.precision));
   r.insert_or_assign("device", device);
   r.insert("patterns", t.done);
   r.insert("set_aside", t.failed);
@@ -224,7 +226,7 @@ void add_predict(CLI::App& app, Common& common, Action& action) {
   c->add_option("--idle", o->idle, "end --watch when nothing new has come for so long [s]")->check(positive());
   c->add_flag("--resume", o->resume,
               "leave out patterns whose result is there, no older than pattern and model: for a run that was stopped");
-  add_device_option(*c, common);
+  add_device_options(*c, common);
   add_common_options(*c, common, false);
   c->callback([o, &common, &action] {
     if (o->watch.empty() == o->inputs.empty())

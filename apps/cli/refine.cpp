@@ -135,6 +135,8 @@ std::map<std::string, std::string> configuration_of(const RefineOptions& o) {
           {"time_limit", number(o.time_limit)},
           {"threads", number(o.threads)},
           {"upsampling", f.network.upsampling == Upsampling::nearest ? "nearest" : "trilinear"},
+          {"precision", precision_name(o.backend.precision)},
+          {"float32_from", number(o.backend.precision == Precision::bfloat16 ? f.float32_from : 0)},
           {"polish", o.polish ? "yes" : "no"},
           {"model", o.model},
           {"start_epochs", number(static_cast<double>(o.hand_over.epochs))}};
@@ -201,9 +203,11 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
       ->option_text("NAME=nearest")
       ->group(expert);
   off("--unfused", f.network.fused, "one operation at a time, as defined: slower, the oracle of the fused ones");
+  add("--float32-from", f.float32_from, "with --precision bf16: share of the epochs after which a run goes on in float32")
+      ->check(CLI::Range(0.0, 1.0));
   off("--no-polish", r.polish, "leave out the final fit of the single voxels");
   off("--no-plateau", r.stop_on_plateau, "do not stop when the fit no longer gets better");
-  add_device_option(*c, common);
+  add_device_options(*c, common);
   add_common_options(*c, common);
   c->callback([o, &common, &action] {
     auto& options = o->settings.options;

@@ -60,6 +60,7 @@ std::string write_outputs(Reconstruction& r, const std::string& input, const std
     attempt([&] {
       Report report = make_report(common);
       if (!r.device.empty()) report.insert_or_assign("device", r.device);
+      if (const auto p = r.configuration.find("precision"); p != r.configuration.end()) report.insert("precision", p->second);
       for (const auto& [name, value] : r.metrics) report.insert(name, value);
       // Curves over the starts: what each of them reached.
       for (const auto& [name, curve] : r.curves) {

@@ -132,6 +132,7 @@ int train_command(Options& o, const Common& common) {
     attempt([&] {
       Report report = make_report(common);
       report.insert_or_assign("device", t.backend.name());
+      report.insert("precision", precision_name(common.precision));
       const auto insert = [&](const std::string& prefix, const Validation& w) {
         report.insert(prefix + "loss", w.loss);
         report.insert(prefix + "l1", w.l1);
@@ -245,7 +246,7 @@ void add_train(CLI::App& app, Common& common, Action& action) {
       ->check(positive())
       ->group(expert);
   add_population_options(*c, t.data.population, "Crystals, where they are drawn");
-  add_device_option(*c, common);
+  add_device_options(*c, common);
   add_common_options(*c, common);
   c->callback([o, c, &common, &action] {
     apply_preset(*o);

@@ -118,6 +118,12 @@ void NetworkFit::forget_best() {
   best_loss_.fill(std::numeric_limits<float>::infinity());
 }
 
+Precision NetworkFit::precision() const {
+  const bool rounds = options_.precision == Precision::bfloat16 &&
+                      static_cast<double>(epoch_) < options_.float32_from * static_cast<double>(options_.epochs);
+  return rounds ? Precision::bfloat16 : Precision::tf32x3;  // as good as float32, on every device
+}
+
 void NetworkFit::step() {
   if (rows_ == most_unread) fetch();
   const double t = static_cast<double>(epoch_) / static_cast<double>(options_.epochs), prior = options_.prior.at(t);
@@ -127,7 +133,9 @@ void NetworkFit::step() {
   prior_weights_.put({1, static_cast<float>(prior)});
   optimizer_.prepare(plan);
   const bool with_prior = prior > 0;
-  replay_.run(2 * with_prior + (plan.method == Method::sgd), [&] { compute(with_prior, plan.method); });
+  context_.stream.set_precision(precision());
+  const int kind = 4 * (precision() == Precision::bfloat16) + 2 * with_prior + (plan.method == Method::sgd);
+  replay_.run(kind, [&] { compute(with_prior, plan.method); });
   const float* const r = results_.view().data;
   const float* const from[] = {r, r + 1, r + 2, r + 3};
   context_.device().gather(context_.stream.queue(), history_.view().data + 4 * rows_, from, 4);

@@ -35,6 +35,10 @@ struct FitOptions {
   /// a centrosymmetric crystal squared, so that at zero it has no gradient.
   double initial_phase = 1;
   Index epochs = 2000;
+  /// Of the convolutions. bfloat16 finds the basin; the share of the run from `float32_from` on is in float32, for what factors of
+  /// 8 bits cannot tell apart.
+  Precision precision = Precision::float32;
+  double float32_from = 0.6;
 };
 
 /// What all starts on one pattern share: the pattern as tensors.
@@ -71,6 +75,8 @@ class NetworkFit {
   Index epoch() const { return epoch_; }
   bool finished() const { return epoch_ >= options_.epochs; }
   std::uint64_t seed() const { return seed_; }
+  /// Of the next step.
+  Precision precision() const;
   Network<float>& network() { return network_; }
 
   // All that follows needs that everything has been read.

@@ -55,12 +55,13 @@ std::string fingerprint(const Pattern& pattern, const RefineOptions& o) {
   std::complex<double> object = 0;
   for (const auto& v : o.object.data) object += std::complex<double>(v);
   return fmt::format("{}x{}x{} {:.17g} seed {} starts {} from {} trial {} free {} width {} levels {} slope {} {} {} {} rate {} {} "
-                     "prior {} {} {} {} {} initial {} loss {} input {} upsampling {} object {} {} hand over {} {}",
+                     "prior {} {} {} {} {} initial {} loss {} input {} upsampling {} object {} {} hand over {} {}{}",
                      e[0], e[1], e[2], sum, o.seed, o.starts, o.first_start, o.trial, o.free_fraction, f.network.width, f.network.levels,
                      f.network.slope, f.network.batch_norm, f.network.separable, static_cast<int>(f.network.phase_head),
                      f.schedule.rate, name(f.schedule.schedule), f.prior.weight, f.prior.on, f.prior.full, f.prior.fade,
                      f.prior.off, f.initial_phase, static_cast<int>(f.loss), static_cast<int>(f.input),
-                     static_cast<int>(f.network.upsampling), object.real(), object.imag(), o.hand_over.epochs, o.hand_over.rate);
+                     static_cast<int>(f.network.upsampling), object.real(), object.imag(), o.hand_over.epochs, o.hand_over.rate,
+                     o.backend.precision == Precision::bfloat16 ? fmt::format(" bf16 to {}", f.float32_from) : "");
 }
 
 /// Whether the fit has stopped getting better: less than half a per cent of chi^2 from one fifth of the run to the next. Where the
@@ -97,9 +98,11 @@ class Refinement {
 
  private:
   Start make_start(Index number);
+  Start make_start(Index number, Precision precision);
   /// The same, fitted to the object to start from.
   Start begin_start(Index number, const std::function<void(const RefineProgress&)>& progress, const std::atomic<int>& stop);
-  void fit_epochs_to_time(Start& start);
+  double seconds_per_epoch(Precision precision);
+  void fit_epochs_to_time();
   /// Steps until `epochs` of this start are done; false when the run has to end.
   bool advance(Start& start, Index epochs, const std::function<void(const RefineProgress&)>& progress,
                const std::atomic<int>& stop);
@@ -140,9 +143,12 @@ class Refinement {
   std::string start_time_ = utc_now(), device_ = options_.backend.name(), failure_;
 };
 
-Start Refinement::make_start(Index number) {
+Start Refinement::make_start(Index number) { return make_start(number, options_.backend.precision); }
+
+Start Refinement::make_start(Index number, Precision precision) {
   FitOptions fit = options_.fit;
   fit.epochs = epochs_;
+  fit.precision = precision;
   Start s;
   s.fit = std::make_unique<NetworkFit>(context_, problem_, fit, options_.seed + static_cast<std::uint64_t>(options_.first_start + number));
   if (model_) s.fit->network().load(*model_);
@@ -168,14 +174,24 @@ Start Refinement::begin_start(Index number, const std::function<void(const Refin
   return s;
 }
 
-void Refinement::fit_epochs_to_time(Start& start) {
+double Refinement::seconds_per_epoch(Precision precision) {
+  const Start start = make_start(0, precision);
   // The first epoch allocates, the second is recorded on a device; three more are measured.
   for (int i = context_.device().host_memory ? 1 : 2; i > 0; --i) start.fit->step();
   start.fit->read();
   const auto begin = Clock::now();
   for (int i = 0; i < 3; ++i) start.fit->step();
   start.fit->read();
-  const double affordable = (options_.time_limit - since(started_)) / (since(begin) / 3) * (options_.polish ? 0.93 : 0.97);
+  return since(begin) / 3;
+}
+
+void Refinement::fit_epochs_to_time() {
+  double seconds = seconds_per_epoch(options_.backend.precision);
+  if (options_.backend.precision == Precision::bfloat16) {
+    const double share = std::clamp(options_.fit.float32_from, 0.0, 1.0);
+    seconds = share * seconds + (1 - share) * seconds_per_epoch(Precision::float32);
+  }
+  const double affordable = (options_.time_limit - since(started_)) / seconds * (options_.polish ? 0.93 : 0.97);
   const double shares = options_.starts == 1 ? 1 : 1 + static_cast<double>(options_.starts - 1) * options_.trial;
   const auto starts = static_cast<double>(options_.starts);
   if (!object_.empty())
@@ -223,11 +239,7 @@ void Refinement::fit(const std::function<void(const RefineProgress&)>& progress,
     load_checkpoint();
     if (!running_.fit && current_ < options_.starts) running_ = begin_start(current_, progress, stop);
   } else {
-    if (options_.time_limit > 0) {
-      running_ = make_start(0);
-      fit_epochs_to_time(running_);
-      running_ = {};  // its memory is the next one's
-    }
+    if (options_.time_limit > 0) fit_epochs_to_time();
     running_ = begin_start(0, progress, stop);
   }
   bool going = true;

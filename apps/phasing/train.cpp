@@ -297,7 +297,7 @@ std::string Training::fingerprint() const {
       "correlation {} "
       "smooth {} width {} levels {} slope {} norm {} separable {} head {} {} upsampling {} input {} loss {} {} {} {} "
       "twin {} "
-      "schedule {} {} {} {} {} epochs {} steps {} batch {} micro {}",
+      "schedule {} {} {} {} {} epochs {} steps {} batch {} micro {}{}",
       o.data.set, data_.size(), o.seed, data_.validation_count(), o.data.augment, o.data.noise, p.polyhedra,
       range(p.phase_range), range(p.photons), range(p.crystal.semi_axis), range(p.crystal.exponent),
       range(p.crystal.correlation), p.crystal.smooth_edge, o.network.width, o.network.levels, o.network.slope,
@@ -305,7 +305,7 @@ std::string Training::fingerprint() const {
       static_cast<int>(o.network.upsampling), name(o.input), o.weights.term == PhaseTerm::field ? "field" : "paper",
       o.weights.amplitude, o.weights.phase, o.weights.diffraction, o.twin_invariant, name(schedule_.schedule),
       schedule_.rate, schedule_.decay, schedule_.period, schedule_.warm_up, o.epochs, steps_per_epoch_, o.batch,
-      o.micro_batch);
+      o.micro_batch, o.backend.precision == Precision::bfloat16 ? " precision bf16" : "");
 }
 
 void Training::save() const {

@@ -28,8 +28,8 @@ void pack_pairs(Stream& stream, const ConvShape& s, WeightSource source, const f
 }
 
 /// Voxels w, w+1 of a row, for kernels with Kw > 1: Kd * Kh row taps, each a run of (Kw + 1) * Ci.
-void pairs_along_w(Stream& stream, const ConvShape& s, const RowSource& x, WeightSource source, const float* bias, float* y,
-                   const Epilogue& e) {
+void pairs_along_w(Stream& stream, const ConvShape& s, const RowSource& x, WeightSource source, const float* bias,
+                   const Result& y, const Epilogue& e) {
   RowProduct* product = sixteen_product(2 * s.ci).row;
   const Index run = (s.kw + 1) * s.ci, count = s.kd * s.kh, pair_floats = count * run * lanes;
   const auto prepare = [&](float* packed) {
@@ -41,19 +41,19 @@ void pairs_along_w(Stream& stream, const ConvShape& s, const RowSource& x, Weigh
                packed);
   };
   convolve_planes(stream, s, 1, x, y, e, pair_floats + lanes + s.taps() * co, prepare,
-                  [&](const InputRows& rows, const float* packed, Index plane, Index h0, Index h1, float* out) {
-                    RowTap taps[max_row_taps];
+                  [&](const InputRows<float>& rows, const float* packed, Index plane, Index h0, Index h1, const Result& out) {
+                    RowTap<float> taps[max_row_taps];
                     for (Index h = h0; h < h1; ++h) {
                       const int found = row_taps(s, rows, plane, h, taps);
-                      product({s.w / 2, 2 * s.ci, run, out + (h - h0) * s.w * co, 2 * co, lanes}, taps, found, packed,
+                      product({s.w / 2, 2 * s.ci, run, out.y + (h - h0) * s.w * co, 2 * co, lanes}, taps, found, packed,
                               packed + pair_floats);
                     }
                   });
 }
 
 /// The voxels of rows h and h+1, for kernels 1 x Kh x 1: Kh + 1 row taps, each a run of Ci.
-void pairs_along_h(Stream& stream, const ConvShape& s, const RowSource& x, WeightSource source, const float* bias, float* y,
-                   const Epilogue& e) {
+void pairs_along_h(Stream& stream, const ConvShape& s, const RowSource& x, WeightSource source, const float* bias,
+                   const Result& y, const Epilogue& e) {
   RowProduct* product = sixteen_product(s.ci).row;
   const Index run = s.ci, count = s.kh + 1, pair_floats = count * run * lanes;
   const auto prepare = [&](float* packed) {
@@ -65,10 +65,10 @@ void pairs_along_h(Stream& stream, const ConvShape& s, const RowSource& x, Weigh
                packed);
   };
   convolve_planes(stream, s, 2, x, y, e, pair_floats + lanes + s.taps() * co, prepare,
-                  [&](const InputRows& rows, const float* packed, Index plane, Index h0, Index h1, float* to) {
-                    RowTap taps[max_row_taps];
+                  [&](const InputRows<float>& rows, const float* packed, Index plane, Index h0, Index h1, const Result& to) {
+                    RowTap<float> taps[max_row_taps];
                     for (Index h = h0; h < h1; h += 2) {
-                      float* out = to + (h - h0) * s.w * co;
+                      float* out = to.y + (h - h0) * s.w * co;
                       int found = 0;
                       for (Index j = 0; j < count; ++j)
                         if (const float* row = rows.row(plane, h + j - s.kh / 2)) taps[found++] = {row, j};
@@ -79,7 +79,7 @@ void pairs_along_h(Stream& stream, const ConvShape& s, const RowSource& x, Weigh
 
 }  // namespace
 
-bool convolve_pairs(Stream& stream, ConvShape s, const RowSource& x, WeightSource source, const float* bias, float* y,
+bool convolve_pairs(Stream& stream, ConvShape s, const RowSource& x, WeightSource source, const float* bias, const Result& y,
                     const Epilogue& e) {
   if (s.co != co || sixteen_product(s.ci).row == nullptr) return false;
   if (s.kw > 1 && s.w % 2 == 0) {

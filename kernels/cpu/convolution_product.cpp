@@ -16,7 +16,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 /// `Voxels` consecutive voxels from `voxel` on. Step: out.step when it is known at compile time, else 0.
 template <int Voxels, int Vectors, int Step, class D>
-HWY_INLINE void product_block(D d, const OutputRow& out, const RowTap* taps, int tap_count, Index voxel,
+HWY_INLINE void product_block(D d, const OutputRow& out, const RowTap<float>* taps, int tap_count, Index voxel,
                               const float* HWY_RESTRICT weights, const float* HWY_RESTRICT bias) {
   using V = hn::Vec<D>;
   constexpr Index lanes = hn::MaxLanes(D());
@@ -67,7 +67,7 @@ HWY_INLINE void product_block(D d, const OutputRow& out, const RowTap* taps, int
 }
 
 template <int Vectors, int Step, class D>
-void product_row(const OutputRow& out, const RowTap* taps, int tap_count, const float* weights, const float* bias) {
+void product_row(const OutputRow& out, const RowTap<float>* taps, int tap_count, const float* weights, const float* bias) {
   constexpr int most = accumulators / Vectors;
   const D d;
   Index v = 0;
@@ -113,7 +113,7 @@ BlockedProduct choose_sixteen(Index step) {
 }
 
 template <int Voxels, class D>
-HWY_INLINE void dot_block(D d, const RowTap* taps, int tap_count, Index step, Index run, Index voxel,
+HWY_INLINE void dot_block(D d, const RowTap<float>* taps, int tap_count, Index step, Index run, Index voxel,
                           const float* HWY_RESTRICT w, float bias, float* HWY_RESTRICT y) {
   using V = hn::Vec<D>;
   constexpr Index lanes = hn::MaxLanes(D());
@@ -138,7 +138,7 @@ HWY_INLINE void dot_block(D d, const RowTap* taps, int tap_count, Index step, In
   });
 }
 
-void dot_row(const OutputRow& out, const RowTap* taps, int count, const float* weights, float bias) {
+void dot_row(const OutputRow& out, const RowTap<float>* taps, int count, const float* weights, float bias) {
   const hn::CappedTag<float, 8> d;
   Index v = 0;
   for (; v + 8 <= out.width; v += 8) dot_block<8>(d, taps, count, out.step, out.run, v, weights, bias, out.y + v);
@@ -158,7 +158,7 @@ HWY_EXPORT(dot_row);
 
 BlockedProduct blocked_product(Index co, Index step) { return HWY_DYNAMIC_DISPATCH(choose_blocked)(co, step); }
 BlockedProduct sixteen_product(Index step) { return HWY_DYNAMIC_DISPATCH(choose_sixteen)(step); }
-void single_product(const OutputRow& out, const RowTap* taps, int count, const float* weights, float bias) {
+void single_product(const OutputRow& out, const RowTap<float>* taps, int count, const float* weights, float bias) {
   HWY_DYNAMIC_DISPATCH(dot_row)(out, taps, count, weights, bias);
 }
 

@@ -8,17 +8,17 @@
 
 namespace fringe::cpu {
 
-/// A row of outputs as the micro-kernel sees it: `width` voxels, `step` input floats from one to the next, `run` inputs each.
+/// A row of outputs as the micro-kernel sees it: `width` voxels, `step` inputs from one to the next, `run` inputs each.
 struct OutputRow {
   Index width, step, run;
   float* y;
-  Index stride;             ///< floats from one output voxel to the next
+  Index stride;             ///< elements from one output voxel to the next
   Index valid;              ///< of them written
   float* second = nullptr;  ///< the upper half of each voxel's vector goes there, the lower to y
 };
 
 /// weights: [tap][run][block] and bias: [block], 64-byte aligned, zero in the channels of the block that are not `valid`.
-using RowProduct = void(const OutputRow& out, const RowTap* taps, int count, const float* weights, const float* bias);
+using RowProduct = void(const OutputRow& out, const RowTap<float>* taps, int count, const float* weights, const float* bias);
 
 struct BlockedProduct {
   Index block;  ///< output channels of one call
@@ -32,6 +32,6 @@ BlockedProduct blocked_product(Index co, Index step);
 BlockedProduct sixteen_product(Index step);
 
 /// One output channel: y[w] = bias + sum over the taps and k < run of row_t[w * step + k] * weights[tap_t][k].
-void single_product(const OutputRow& out, const RowTap* taps, int count, const float* weights, float bias);
+void single_product(const OutputRow& out, const RowTap<float>* taps, int count, const float* weights, float bias);
 
 }  // namespace fringe::cpu

@@ -18,9 +18,10 @@ struct ConvShape {
   Index taps() const { return kd * kh * run(); }          ///< weights per output channel
 };
 
-/// A row of inputs and the weights it meets.
+/// A row of inputs, floats or bfloat16, and the weights it meets.
+template <class E>
 struct RowTap {
-  const float* row;
+  const E* row;
   Index tap;  ///< kd * Kh + kh
 };
 constexpr Index max_row_taps = 81;  // 9 x 9, the largest kernel of the CPU backend

@@ -1,13 +1,15 @@
-// 3x3x3 kernels over an array read upsampled. An output voxel of each of the 8 parities sees 2x2x2 different inputs, so that 8
-// sets of 8 summed weights replace 27 taps; the data gradient is a 4x4x4 kernel of stride 2 on the small array; the weight
-// gradient is taken by its 64 taps and summed to 27 at the end. 8/27 of the flops, and the large array is never written.
+// 3x3x3 kernels over an array read upsampled. An output voxel of each of the 8 parities sees 2x2x2 different inputs, so
+// that 8 sets of 8 summed weights replace 27 taps; the data gradient is a 4x4x4 kernel of stride 2 on the small array;
+// the weight gradient is taken by its 64 taps and summed to 27 at the end. 8/27 of the flops, and the large array is
+// never written.
 #include "kernels/cpu/convolution_planes.h"
 #include "kernels/cpu/convolution_weight_product.h"
 
 namespace fringe::cpu {
 namespace {
 
-/// Along one axis, the weights that meet inputs i-1 + parity + m (m = 0, 1) of output 2i + parity: bit masks of taps 0, 1, 2.
+/// Along one axis, the weights that meet inputs i-1 + parity + m (m = 0, 1) of output 2i + parity: bit masks of taps 0,
+/// 1, 2.
 constexpr int parity_taps[2][2] = {{0b001, 0b110}, {0b011, 0b100}};
 /// The weights by which input i meets outputs 2i-1 + m, m = 0 .. 3.
 constexpr int stride_taps[4] = {0b100, 0b110, 0b011, 0b001};
@@ -23,92 +25,117 @@ float summed_weight(const float* w, Index ci, Index co, int md, int mh, int mw, 
 }
 
 /// The ring of the large array's rows that a tile of the small one needs.
+template <class E>
 Index large_ring(const RowSource& g, const ConvShape& s, Index tiles) {
-  return InputRows::scratch(g, 4, std::min(2 * s.h, 2 * ((s.h + tiles - 1) / tiles) + 2), 2 * s.w, 1);
+  return InputRows<E>::scratch(g, 4, std::min(2 * s.h, 2 * ((s.h + tiles - 1) / tiles) + 2), 2 * s.w, 1);
 }
-InputRows large_rows(const Loader& loader, const ConvShape& s, const PlaneRun& run, float* ring) {
+template <class E>
+InputRows<E> large_rows(const Loader& loader, const ConvShape& s, const PlaneRun& run, float* ring) {
   return {loader, run.n, 2 * s.d, 2 * s.h, 2 * s.w, 4, 1, 2 * run.h0 - 1, 2 * run.h1 + 1, ring};
 }
 
-}  // namespace
+/// Numbers of one row of weights, rounded to bfloat16 where they are factors of that precision.
+void summed_row(const float* w, Index ci, Index co, int md, int mh, int mw, bool flipped, bool rounded, Index k,
+                Index first, Index block, float* to) {
+  for (Index o = 0; o < block; ++o) {
+    const Index at = first + o;
+    if (at >= (flipped ? ci : co))
+      to[o] = 0;
+    else
+      to[o] = flipped ? summed_weight(w, ci, co, md, mh, mw, at, k) : summed_weight(w, ci, co, md, mh, mw, k, at);
+    if (rounded) to[o] = to_bfloat16(to[o]);
+  }
+}
 
-void convolve_upsampled(Stream& stream, const RowSource& x, ConstView<float> w, const float* bias, View<float> y,
-                        const Epilogue& e) {
+template <class E>
+void upsampled(Stream& stream, const RowSource& x, ConstView<float> w, const float* bias, View<float> y,
+               const Epilogue& e) {
   const auto s = conv_shape(x.shape, w.shape, x.shape.c, y.shape.c);  // extents of the small array
-  const auto [block, product] = blocked_product(s.co, s.ci);
-  const Index blocks = (s.co + block - 1) / block, set = 8 * s.ci * block;  // weights of one parity and block
-  const Index weight_floats = 8 * blocks * set, tiles = tile_count(s), pieces = s.n * tiles * s.d, ring = ring_floats(x, s);
+  const Product<E> product(s.co, s.ci, 2 * s.ci, s.w);
+  const Index block = product.block(), blocks = (s.co + block - 1) / block, tap_size = product.tap_size();
+  const Index set = 4 * tap_size;  // weights of one parity and block
+  const Index weight_floats = floats_of<E>(8 * blocks * set), tiles = tile_count(s), pieces = s.n * tiles * s.d;
+  const Index ring = ring_floats<E>(x, s);
   PlaneScratch scratch(stream, weight_floats + blocks * block, x, e, s.co, pieces, ring);
-  float *packed = scratch.weights, *packed_bias = packed + weight_floats;
-  parallel_tasks(stream, 8 * blocks * 8, [&, block = block](Index task) {
-    const Index parity = task / 8 / blocks, b = task / 8 % blocks, tap = task % 8;
-    const int md = parity_taps[parity / 4][tap / 4], mh = parity_taps[parity / 2 % 2][tap / 2 % 2],
-              mw = parity_taps[parity % 2][tap % 2];
-    float* to = packed + (parity * blocks + b) * set + tap * s.ci * block;
-    for (Index c = 0; c < s.ci; ++c)
-      for (Index o = 0; o < block; ++o)
-        to[c * block + o] = b * block + o < s.co ? summed_weight(w.data, s.ci, s.co, md, mh, mw, c, b * block + o) : 0.0F;
+  E* packed = reinterpret_cast<E*>(scratch.weights);
+  float* packed_bias = scratch.weights + weight_floats;
+  parallel_tasks(stream, 8 * blocks * 4, [&](Index task) {
+    const Index parity = task / 4 / blocks, b = task / 4 % blocks, tap = task % 4;
+    const int md = parity_taps[parity / 4][tap / 2], mh = parity_taps[parity / 2 % 2][tap % 2];
+    const auto numbers = [&](Index k, float* to) {
+      const int mw = parity_taps[parity % 2][k / s.ci];
+      summed_row(w.data, s.ci, s.co, md, mh, mw, false, x.rounded, k % s.ci, b * block, block, to);
+    };
+    product.pack_tap(numbers, packed + (parity * blocks + b) * set + tap * tap_size);
   });
   std::fill(packed_bias, packed_bias + blocks * block, 0.0F);
   std::copy(bias, bias + s.co, packed_bias);
-  for_each_plane_run(stream, s, [&, block = block, product = product](Index thread, const PlaneRun& run) {
-    InputRows rows = input_rows(scratch.loader, s, run, scratch.rings + thread * ring);
+  for_each_plane_run(stream, s, [&](Index thread, const PlaneRun& run) {
+    [[maybe_unused]] const typename Product<E>::Scope scope(product);
+    InputRows<E> rows = input_rows<E>(scratch.loader, s, run, scratch.rings + thread * ring);
     for (Index plane = run.d0; plane < run.d1; ++plane) {
       rows.need(plane - 1, plane + 2);
       for (Index pd = 0; pd < 2; ++pd) {
-        const Index row_floats = 2 * s.w * s.co, at = ((run.n * s.d * 2 + 2 * plane + pd) * 2 * s.h + 2 * run.h0) * row_floats;
+        const Index row_floats = 2 * s.w * s.co,
+                    at = ((run.n * s.d * 2 + 2 * plane + pd) * 2 * s.h + 2 * run.h0) * row_floats;
         for (Index b = 0; b < blocks; ++b)
           for (Index h = run.h0; h < run.h1; ++h)
             for (Index ph = 0; ph < 2; ++ph)
               for (Index pw = 0; pw < 2; ++pw) {
-                RowTap taps[4];
+                RowTap<E> taps[4];
                 int count = 0;
                 for (Index t = 0; t < 4; ++t)
-                  if (const float* row = rows.row(plane - 1 + pd + t / 2, h - 1 + ph + t % 2))
+                  if (const E* row = rows.row(plane - 1 + pd + t / 2, h - 1 + ph + t % 2))
                     taps[count++] = {row + pw * s.ci, t};
-                float* out = y.data + at + (2 * (h - run.h0) + ph) * row_floats + pw * s.co + b * block;
-                product({s.w, s.ci, 2 * s.ci, out, 2 * s.co, std::min(block, s.co - b * block)}, taps, count,
+                const Result out = Result(y).at(at + (2 * (h - run.h0) + ph) * row_floats + pw * s.co + b * block);
+                product(s.w, s.ci, out, 2 * s.co, std::min(block, s.co - b * block), taps, count,
                         packed + ((pd * 4 + ph * 2 + pw) * blocks + b) * set, packed_bias + b * block);
               }
-        scratch.sums.rows((run.n * tiles + run.tile) * s.d + plane, y.data + at, at, 2 * (run.h1 - run.h0) * row_floats);
+        scratch.sums.rows((run.n * tiles + run.tile) * s.d + plane, y.data + at, at,
+                          2 * (run.h1 - run.h0) * row_floats);
       }
     }
   });
   scratch.sums.finish();
 }
 
-void convolve_upsampled_data(Stream& stream, const RowSource& dy, ConstView<float> w, View<float> dx, const Epilogue& e) {
-  const auto s = conv_shape(dx.shape, w.shape, dy.shape.c, dx.shape.c);  // extents of the small array; w is (3,3,3,co,ci)
-  const auto [block, product] = blocked_product(s.co, 2 * s.ci);
-  const Index blocks = (s.co + block - 1) / block, set = 64 * s.ci * block, weight_floats = blocks * set;
+template <class E>
+void upsampled_data(Stream& stream, const RowSource& dy, ConstView<float> w, View<float> dx, const Epilogue& e) {
+  const auto s =
+      conv_shape(dx.shape, w.shape, dy.shape.c, dx.shape.c);  // extents of the small array; w is (3,3,3,co,ci)
+  const Product<E> product(s.co, 2 * s.ci, 4 * s.ci, s.w);
+  const Index block = product.block(), blocks = (s.co + block - 1) / block, tap_size = product.tap_size(),
+              set = 16 * tap_size;
+  const Index weight_floats = floats_of<E>(blocks * set);
   ConvShape split = s;
   split.w *= 8;  // the rows that a small row needs
-  const Index tiles = tile_count(split), pieces = s.n * tiles * s.d, ring = large_ring(dy, s, tiles);
+  const Index tiles = tile_count(split), pieces = s.n * tiles * s.d, ring = large_ring<E>(dy, s, tiles);
   PlaneScratch scratch(stream, weight_floats + blocks * block, dy, e, s.co, pieces, ring);
-  float *packed = scratch.weights, *no_bias = packed + weight_floats;
-  parallel_tasks(stream, blocks * 64, [&, block = block](Index task) {
-    const Index b = task / 64, tap = task % 64;
-    const int md = stride_taps[tap / 16], mh = stride_taps[tap / 4 % 4], mw = stride_taps[tap % 4];
-    float* to = packed + b * set + tap * s.ci * block;
-    for (Index c = 0; c < s.ci; ++c)
-      for (Index o = 0; o < block; ++o)
-        to[c * block + o] = b * block + o < s.co ? summed_weight(w.data, s.co, s.ci, md, mh, mw, b * block + o, c) : 0.0F;
+  E* packed = reinterpret_cast<E*>(scratch.weights);
+  float* no_bias = scratch.weights + weight_floats;
+  parallel_tasks(stream, blocks * 16, [&](Index task) {
+    const Index b = task / 16, tap = task % 16;
+    const int md = stride_taps[tap / 4], mh = stride_taps[tap % 4];
+    const auto numbers = [&](Index k, float* to) {
+      summed_row(w.data, s.co, s.ci, md, mh, stride_taps[k / s.ci], true, dy.rounded, k % s.ci, b * block, block, to);
+    };
+    product.pack_tap(numbers, packed + b * set + tap * tap_size);
   });
   std::fill(no_bias, no_bias + blocks * block, 0.0F);
-  for_each_plane_run(stream, split, [&, block = block, product = product](Index thread, const PlaneRun& run) {
-    InputRows rows = large_rows(scratch.loader, s, run, scratch.rings + thread * ring);
+  for_each_plane_run(stream, split, [&](Index thread, const PlaneRun& run) {
+    [[maybe_unused]] const typename Product<E>::Scope scope(product);
+    InputRows<E> rows = large_rows<E>(scratch.loader, s, run, scratch.rings + thread * ring);
     for (Index plane = run.d0; plane < run.d1; ++plane) {
       rows.need(2 * plane - 1, 2 * plane + 3);
       const Index at = ((run.n * s.d + plane) * s.h + run.h0) * s.w * s.co;
       for (Index b = 0; b < blocks; ++b)
         for (Index h = run.h0; h < run.h1; ++h) {
-          RowTap taps[16];
+          RowTap<E> taps[16];
           int count = 0;
           for (Index t = 0; t < 16; ++t)
-            if (const float* row = rows.row(2 * plane - 1 + t / 4, 2 * h - 1 + t % 4)) taps[count++] = {row, t};
-          product({s.w, 2 * s.ci, 4 * s.ci, dx.data + at + (h - run.h0) * s.w * s.co + b * block, s.co,
-                   std::min(block, s.co - b * block)},
-                  taps, count, packed + b * set, no_bias);
+            if (const E* row = rows.row(2 * plane - 1 + t / 4, 2 * h - 1 + t % 4)) taps[count++] = {row, t};
+          product(s.w, 2 * s.ci, Result(dx).at(at + (h - run.h0) * s.w * s.co + b * block), s.co,
+                  std::min(block, s.co - b * block), taps, count, packed + b * set, no_bias + b * block);
         }
       scratch.sums.rows((run.n * tiles + run.tile) * s.d + plane, dx.data + at, at, (run.h1 - run.h0) * s.w * s.co);
     }
@@ -116,14 +143,39 @@ void convolve_upsampled_data(Stream& stream, const RowSource& dy, ConstView<floa
   scratch.sums.finish();
 }
 
-void convolve_upsampled_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db) {
+}  // namespace
+
+void convolve_upsampled(Stream& stream, const RowSource& x, ConstView<float> w, const float* bias, View<float> y,
+                        const Epilogue& e) {
+  if (stream.precision() != Precision::bfloat16) return upsampled<float>(stream, x, w, bias, y, e);
+  if (tiles_available()) return upsampled<bfloat16>(stream, x, w, bias, y, e);
+  RowSource rounded = x;
+  rounded.rounded = true;
+  upsampled<float>(stream, rounded, w, bias, y, e);
+}
+
+void convolve_upsampled_data(Stream& stream, const RowSource& dy, ConstView<float> w, View<float> dx,
+                             const Epilogue& e) {
+  if (stream.precision() != Precision::bfloat16) return upsampled_data<float>(stream, dy, w, dx, e);
+  if (tiles_available()) return upsampled_data<bfloat16>(stream, dy, w, dx, e);
+  RowSource rounded = dy;
+  rounded.rounded = true;
+  upsampled_data<float>(stream, rounded, w, dx, e);
+}
+
+void convolve_upsampled_weights(Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db) {
+  if (stream.precision() == Precision::bfloat16) {
+    if (tiles_available()) return convolve_upsampled_tile_weights(stream, x, dy, dw, db);
+    x.rounded = dy.rounded = true;
+  }
   const auto s = conv_shape(x.shape, dw.shape, x.shape.c, dy.shape.c);  // extents of the small array
   const auto product = blocked_weight_product(s.co);
   constexpr Index max_rows = 64;
   const Index tap_floats = s.ci * s.co, sum_floats = round_up(64 * tap_floats + s.co, 16);
   ConvShape split = s;
   split.w *= 8, split.ci = s.co;
-  const Index tiles = tile_count(split), ring = large_ring(dy, s, tiles), x_ring = InputRows::scratch(x, 1, s.h, s.w, 0);
+  const Index tiles = tile_count(split), ring = large_ring<float>(dy, s, tiles),
+              x_ring = InputRows<float>::scratch(x, 1, s.h, s.w, 0);
   Pieces memory(stream.scratch<float>(round_up(Loader::floats(x), 16) + round_up(Loader::floats(dy), 16) +
                                       stream.threads() * (sum_floats + ring + x_ring)));
   const Loader x_loader(x, memory.take(Loader::floats(x))), dy_loader(dy, memory.take(Loader::floats(dy)));
@@ -133,8 +185,8 @@ void convolve_upsampled_weights(Stream& stream, const RowSource& x, const RowSou
   std::fill(sums, sums + stream.threads() * sum_floats, 0.0F);
   for_each_plane_run(stream, split, [&](Index thread, const PlaneRun& run) {
     float* mine = sums + thread * sum_floats;
-    InputRows rows = large_rows(dy_loader, s, run, rings + thread * ring);
-    InputRows inputs(x_loader, run.n, s.d, s.h, s.w, 1, 0, run.h0, run.h1, x_rings + thread * x_ring);
+    InputRows<float> rows = large_rows<float>(dy_loader, s, run, rings + thread * ring);
+    InputRows<float> inputs(x_loader, run.n, s.d, s.h, s.w, 1, 0, run.h0, run.h1, x_rings + thread * x_ring);
     for (Index plane = run.d0; plane < run.d1; ++plane) {
       rows.need(2 * plane - 1, 2 * plane + 3);
       inputs.need(plane, plane + 1);

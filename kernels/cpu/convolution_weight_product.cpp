@@ -155,7 +155,7 @@ void weights_single(const WeightRows& rows, Index run, float* HWY_RESTRICT dw) {
 
 /// So that dy is read once. Rows outside the volume are zeros.
 template <class D>
-void weights_first_layer(const ConvShape& s, const InputRows& rows, Index plane, Index h0, Index h1, const float* dy,
+void weights_first_layer(const ConvShape& s, const InputRows<float>& rows, Index plane, Index h0, Index h1, const float* dy,
                          float* dw) {
   const D d;
   using V = hn::Vec<D>;

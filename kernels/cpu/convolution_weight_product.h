@@ -32,8 +32,8 @@ void single_weight_product(const WeightRows& rows, Index run, float* dw);
 
 /// One input channel, 3x3x3: rows h0 <= h < h1 of a plane and their gradient at dy. nullptr where registers are too few for it,
 /// or for other numbers of output channels. s.w at most first_layer_width.
-using FirstLayerProduct = void(const ConvShape& s, const InputRows& rows, Index plane, Index h0, Index h1, const float* dy,
-                               float* dw);
+using FirstLayerProduct = void(const ConvShape& s, const InputRows<float>& rows, Index plane, Index h0, Index h1,
+                               const float* dy, float* dw);
 FirstLayerProduct* first_layer_product(Index co);
 constexpr Index first_layer_width = 4000;
 

@@ -10,7 +10,7 @@ template <class Plane>
 void sum_planes(Stream& stream, const ConvShape& s, const RowSource& x, const RowSource& dy, ChannelSums* sum_channels,
                 float* dw, float* db, const Plane& plane) {
   const Index weight_floats = s.taps() * s.co, sum_floats = round_up(weight_floats + s.co, 16);
-  const Index ring = ring_floats(x, s), rows_of_tile = std::min(s.h, (s.h + tile_count(s) - 1) / tile_count(s));
+  const Index ring = ring_floats<float>(x, s), rows_of_tile = std::min(s.h, (s.h + tile_count(s) - 1) / tile_count(s));
   const Index dy_floats = dy.plain() ? 0 : round_up(rows_of_tile * s.w * s.co, 16);
   Pieces memory(stream.scratch<float>(round_up(Loader::floats(x), 16) + round_up(Loader::floats(dy), 16) +
                                       stream.threads() * (sum_floats + ring + dy_floats)));
@@ -21,7 +21,7 @@ void sum_planes(Stream& stream, const ConvShape& s, const RowSource& x, const Ro
   std::fill(sums, sums + stream.threads() * sum_floats, 0.0F);
   for_each_plane_run(stream, s, [&](Index thread, const PlaneRun& run) {
     float* my_sums = sums + thread * sum_floats;
-    InputRows rows = input_rows(x_loader, s, run, rings + thread * ring);
+    InputRows<float> rows = input_rows<float>(x_loader, s, run, rings + thread * ring);
     for (Index p = run.d0; p < run.d1; ++p) {
       rows.need(p - s.kd / 2, p + s.kd / 2 + 1);
       const float* g = dy.x + ((run.n * s.d + p) * s.h + run.h0) * s.w * s.co;
@@ -48,16 +48,21 @@ void sum_planes(Stream& stream, const ConvShape& s, const RowSource& x, const Ro
 
 }  // namespace
 
-void convolve_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db) {
+void convolve_weights(Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db) {
+  if (stream.precision() == Precision::bfloat16) {
+    if (tiles_available()) return convolve_tile_weights(stream, x, dy, dw, db);
+    x.rounded = dy.rounded = true;
+  }
   const auto s = conv_shape(x.shape, dw.shape, x.shape.c, dy.shape.c);
   const auto product = blocked_weight_product(s.co);
   if (s.ci == 1 && s.kd == 3 && s.kh == 3 && s.kw == 3 && s.w <= first_layer_width)
     if (auto* first_layer = first_layer_product(s.co))
       return sum_planes(stream, s, x, dy, product.sums, dw.data, db,
-                        [&](const InputRows& rows, const float* g, Index plane, Index h0, Index h1, float* sums) {
+                        [&](const InputRows<float>& rows, const float* g, Index plane, Index h0, Index h1, float* sums) {
                           first_layer(s, rows, plane, h0, h1, g, sums);
                         });
-  const auto all_taps = [&](const InputRows& rows, const float* g, Index plane, Index h_begin, Index h_end, float* sums) {
+  const auto all_taps = [&](const InputRows<float>& rows, const float* g, Index plane, Index h_begin, Index h_end,
+                            float* sums) {
     constexpr Index max_rows = 64;  // rows of a plane gathered before their taps are run over
     for (Index h0 = h_begin; h0 < h_end; h0 += max_rows) {
       const Index h1 = std::min(h_end, h0 + max_rows);

@@ -1,9 +1,11 @@
-// Strategy: three convolutions by kernels/cpu/convolution.h, the normalisation in the prologue of the first, LeakyReLU and
-// statistics in the epilogue of the last, the gradient's sums in the epilogue of the last data gradient.
+// Strategy: three convolutions by kernels/cpu/convolution.h, the normalisation in the prologue of the first, LeakyReLU
+// and statistics in the epilogue of the last, the gradient's sums in the epilogue of the last data gradient. By tiles,
+// what is between the convolutions is kept in bfloat16.
 #include "kernels/fused_separable_conv3d.h"
 
 #include "kernels/conv3d.h"
 #include "kernels/cpu/convolution.h"
+#include "kernels/cpu/convolution_tiles.h"
 
 namespace fringe::cpu {
 namespace {
@@ -15,54 +17,83 @@ Reading<float> readable(const Reading<float>& x, View<float> full) {
   return {full, {}, false};
 }
 
+/// An array between two convolutions: as floats, or packed (bfloat16 is what lies there then, whatever the view's
+/// type).
+class Between {
+ public:
+  Between(const char* name, const float* data, const Shape& found, const Shape& middle)
+      : data_(const_cast<float*>(data)), shape_(middle), packed_(found != middle) {
+    if (!packed_) return;
+    require_shape("fused_separable_conv3d", name, found, fused_separable_conv3d::packed_shape(middle));
+    require(tiles_available(), "fused_separable_conv3d: {} is packed, which needs a machine with tile registers (AMX)",
+            name);
+  }
+  RowSource source() const { return packed_ ? RowSource(pairs(), shape_) : RowSource(ConstView<float>(data_, shape_)); }
+  Result result() const { return packed_ ? Result(pairs(), shape_) : Result(View<float>(data_, shape_)); }
+
+ private:
+  bfloat16* pairs() const { return reinterpret_cast<bfloat16*>(data_); }
+  float* data_;
+  Shape shape_;
+  bool packed_;
+};
+
 }  // namespace
 
+bool packs_bfloat16() { return tiles_available(); }
+
 void fused_separable_conv3d_forward(Stream& stream, float slope, const Reading<float>& x,
-                                    const SeparableWeights<ConstView<float>>& k, View<float> u, View<float> v, View<float> y,
-                                    View<float> statistics) {
+                                    const SeparableWeights<ConstView<float>>& k, View<float> u, View<float> v,
+                                    View<float> y, View<float> statistics) {
   separable_conv3d::require_kernels(k.wd.shape, k.wh.shape, k.ww.shape);
   fused_conv3d::require_operand("fused_separable_conv3d", x);
   if (statistics) fused_conv3d::require_statistics("fused_separable_conv3d", statistics.shape, y.shape.c);
   const Shape full = x.shape(), middle = full.with_channels(k.bd.shape.c);
+  const bool packs = stream.precision() == Precision::bfloat16 && tiles_available();
+  const Shape kept = packs ? fused_separable_conv3d::packed_shape(middle) : middle;
   const Index full_size = x.upsampled ? full.size() : 0;
-  float* memory = stream.workspace<float>(full_size + (u ? 0 : 2 * middle.size()));
-  if (!u) u = {memory + full_size, middle};
-  if (!v) v = {memory + full_size + middle.size(), middle};
-  conv3d::require_forward(full, k.wd.shape, &k.bd.shape, u.shape);
-  conv3d::require_forward(u.shape, k.wh.shape, &k.bh.shape, v.shape);
-  conv3d::require_forward(v.shape, k.ww.shape, &k.bw.shape, y.shape);
-  convolve(stream, RowSource(readable(x, {memory, full})), k.wd, false, k.bd.data, u, {});  // (1)
-  convolve(stream, RowSource(u), k.wh, false, k.bh.data, v, {});
-  convolve(stream, RowSource(v), k.ww, false, k.bw.data, y, {.slope = slope, .statistics = statistics.data});
+  float* memory = stream.workspace<float>(full_size + (u ? 0 : 2 * kept.size()));
+  if (!u) u = {memory + full_size, kept};
+  if (!v) v = {memory + full_size + kept.size(), kept};
+  conv3d::require_forward(full, k.wd.shape, &k.bd.shape, middle);
+  conv3d::require_forward(middle, k.wh.shape, &k.bh.shape, middle);
+  conv3d::require_forward(middle, k.ww.shape, &k.bw.shape, y.shape);
+  const Between between_u("u", u.data, u.shape, middle), between_v("v", v.data, v.shape, middle);
+  convolve(stream, RowSource(readable(x, {memory, full})), k.wd, false, k.bd.data, between_u.result(), {});  // (1)
+  convolve(stream, between_u.source(), k.wh, false, k.bh.data, between_v.result(), {});
+  convolve(stream, between_v.source(), k.ww, false, k.bw.data, y, {.slope = slope, .statistics = statistics.data});
 }
 
 void fused_separable_conv3d_backward(Stream& stream, const Reading<float>& x, ConstView<float> u, ConstView<float> v,
-                                     const SeparableWeights<ConstView<float>>& k, const PendingGradient<float>& g, View<float> dv,
-                                     View<float> du, View<float> dx, View<float> daffine,
+                                     const SeparableWeights<ConstView<float>>& k, const PendingGradient<float>& g,
+                                     View<float> dv, View<float> du, View<float> dx, View<float> daffine,
                                      const SeparableWeights<View<float>>& d) {
   separable_conv3d::require_kernels(k.wd.shape, k.wh.shape, k.ww.shape);
   fused_conv3d::require_operand("fused_separable_conv3d", x);
   fused_conv3d::require_operand("fused_separable_conv3d", g);
-  conv3d::require_backward_weights(v.shape, g.y.shape, d.ww.shape, &d.bw.shape);
-  conv3d::require_backward_weights(u.shape, dv.shape, d.wh.shape, &d.bh.shape);
-  conv3d::require_backward_weights(x.shape(), du.shape, d.wd.shape, &d.bd.shape);
+  const Shape middle = x.shape().with_channels(k.bd.shape.c);
+  conv3d::require_backward_weights(middle, g.y.shape, d.ww.shape, &d.bw.shape);
+  conv3d::require_backward_weights(middle, middle, d.wh.shape, &d.bh.shape);
+  conv3d::require_backward_weights(x.shape(), middle, d.wd.shape, &d.bd.shape);
+  const Between bu("u", u.data, u.shape, middle), bv("v", v.data, v.shape, middle);
+  const Between bdv("dv", dv.data, dv.shape, middle), bdu("du", du.data, du.shape, middle);
   if (dx) require_shape("fused_separable_conv3d", "dx", dx.shape, x.x.shape);
   if (daffine) require_shape("fused_separable_conv3d", "daffine", daffine.shape, x.affine.shape);
-  convolve_weights(stream, RowSource(v), RowSource(g), d.ww, d.bw.data);  // (2)
-  convolve(stream, RowSource(g), k.ww, true, nullptr, dv, {});
-  convolve_weights(stream, RowSource(u), RowSource(dv), d.wh, d.bh.data);
-  convolve(stream, RowSource(dv), k.wh, true, nullptr, du, {});
+  convolve_weights(stream, bv.source(), RowSource(g), d.ww, d.bw.data);  // (2)
+  convolve(stream, RowSource(g), k.ww, true, nullptr, bdv.result(), {});
+  convolve_weights(stream, bu.source(), bdv.source(), d.wh, d.bh.data);
+  convolve(stream, bdv.source(), k.wh, true, nullptr, bdu.result(), {});
   const Shape full = x.shape();
   const View<float> work(x.upsampled ? stream.workspace<float>(full.size()) : nullptr, full);
-  convolve_weights(stream, RowSource(readable(x, work)), RowSource(du), d.wd, d.bd.data);
+  convolve_weights(stream, RowSource(readable(x, work)), bdu.source(), d.wd, d.bd.data);
   if (!dx) return;
   if (x.upsampled) {
-    convolve(stream, RowSource(du), k.wd, true, nullptr, work, {});
+    convolve(stream, bdu.source(), k.wd, true, nullptr, work, {});
     return reference::finish_data_gradient<float>(x, work, dx, daffine);
   }
   Epilogue epilogue;
   if (daffine) epilogue = {.moment = x.x.data, .affine = x.affine.data, .daffine = daffine.data};
-  convolve(stream, RowSource(du), k.wd, true, nullptr, dx, epilogue);
+  convolve(stream, bdu.source(), k.wd, true, nullptr, dx, epilogue);
 }
 
 }  // namespace fringe::cpu

@@ -27,6 +27,7 @@ const KernelTable<float>& table() {
       .fused_max_pool_forward = fused_max_pool_forward,
       .fused_separable_conv3d_forward = fused_separable_conv3d_forward,
       .fused_separable_conv3d_backward = fused_separable_conv3d_backward,
+      .packs_bfloat16 = packs_bfloat16,
       .intensity_forward = intensity_forward,
       .intensity_backward = intensity_backward,
       .leaky_relu_forward = leaky_relu_forward,

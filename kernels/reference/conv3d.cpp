@@ -1,5 +1,7 @@
 #include "kernels/conv3d.h"
 
+#include "kernels/bfloat16.h"
+
 namespace fringe {
 
 namespace conv3d {
@@ -55,39 +57,52 @@ void for_each_tap(const Shape& x, const Shape& w, const F& f) {
               }
 }
 
+/// A factor as the stream's precision has it. The reference knows bfloat16; in all others it is exact.
+struct Factor {
+  bool rounded;
+  explicit Factor(const Stream& s) : rounded(s.precision() == Precision::bfloat16) {}
+  template <class T>
+  T operator()(T v) const {
+    return rounded ? to_bfloat16(v) : v;
+  }
+};
+
 }  // namespace
 
 template <class T>
-void conv3d_forward(Stream&, ConstView<T> x, ConstView<T> w, ConstView<T> b, View<T> y) {
+void conv3d_forward(Stream& stream, ConstView<T> x, ConstView<T> w, ConstView<T> b, View<T> y) {
   conv3d::require_forward(x.shape, w.shape, b ? &b.shape : nullptr, y.shape);
   const Index ci = x.shape.c, co = y.shape.c;
+  const Factor f(stream);
   for (Index v = 0; v < y.shape.rows(); ++v)
     for (Index o = 0; o < co; ++o) y[v * co + o] = b ? b[o] : T(0);
   for_each_tap(x.shape, w.shape, [&](Index in, Index out, Index tap) {  // (1)
     for (Index c = 0; c < ci; ++c)
-      for (Index o = 0; o < co; ++o) y[out * co + o] += x[in * ci + c] * w[(tap * ci + c) * co + o];
+      for (Index o = 0; o < co; ++o) y[out * co + o] += f(x[in * ci + c]) * f(w[(tap * ci + c) * co + o]);
   });
 }
 
 template <class T>
-void conv3d_backward_data(Stream&, ConstView<T> dy, ConstView<T> w, View<T> dx) {
+void conv3d_backward_data(Stream& stream, ConstView<T> dy, ConstView<T> w, View<T> dx) {
   conv3d::require_backward_data(dy.shape, w.shape, dx.shape);
   const Index ci = dx.shape.c, co = dy.shape.c;
+  const Factor f(stream);
   for (Index i = 0; i < dx.size(); ++i) dx[i] = 0;
   for_each_tap(dx.shape, w.shape, [&](Index in, Index out, Index tap) {  // (2)
     for (Index c = 0; c < ci; ++c)
-      for (Index o = 0; o < co; ++o) dx[in * ci + c] += dy[out * co + o] * w[(tap * ci + c) * co + o];
+      for (Index o = 0; o < co; ++o) dx[in * ci + c] += f(dy[out * co + o]) * f(w[(tap * ci + c) * co + o]);
   });
 }
 
 template <class T>
-void conv3d_backward_weights(Stream&, ConstView<T> x, ConstView<T> dy, View<T> dw, View<T> db) {
+void conv3d_backward_weights(Stream& stream, ConstView<T> x, ConstView<T> dy, View<T> dw, View<T> db) {
   conv3d::require_backward_weights(x.shape, dy.shape, dw.shape, db ? &db.shape : nullptr);
   const Index ci = x.shape.c, co = dy.shape.c;
+  const Factor f(stream);
   for (Index i = 0; i < dw.size(); ++i) dw[i] = 0;
   for_each_tap(x.shape, dw.shape, [&](Index in, Index out, Index tap) {  // (3)
     for (Index c = 0; c < ci; ++c)
-      for (Index o = 0; o < co; ++o) dw[(tap * ci + c) * co + o] += x[in * ci + c] * dy[out * co + o];
+      for (Index o = 0; o < co; ++o) dw[(tap * ci + c) * co + o] += f(x[in * ci + c]) * f(dy[out * co + o]);
   });
   if (!db) return;
   for (Index o = 0; o < co; ++o) db[o] = 0;
