@@ -4,7 +4,6 @@
 #include "apps/io/cxi.h"
 #include "apps/io/hdf5_data.h"
 #include "apps/phasing/alignment.h"
-#include "apps/phasing/iterate.h"
 #include "apps/phasing/refine.h"
 #include "apps/phasing/simulate.h"
 #include "apps/phasing/starting_object.h"
@@ -22,20 +21,6 @@ Pattern crystal_pattern(std::uint64_t seed) {
   CrystalOptions crystal;
   crystal.size = 32;
   return expose(make_crystal(crystal, seed), {.photons = 1e7, .noise = true}, seed);
-}
-
-Reconstruction refined(const Pattern& pattern, const Volume<Complex>& object, Index epochs, const std::atomic<int>& stop = go) {
-  RefineOptions o;
-  o.fit.network.levels = default_levels(pattern.intensity.extent);
-  o.fit.epochs = epochs;
-  if (!object.empty()) o.fit.schedule.rate = 0.0005;
-  o.fit.initial_phase = object.empty() ? 1 : 0;
-  o.starts = 1;
-  o.threads = 2;
-  o.polish = false;
-  o.object = object;
-  return refine(
-      pattern, o, [](const RefineProgress&) {}, stop);
 }
 
 }  // namespace
@@ -61,28 +46,16 @@ TEST_SUITE("hand over") {
     CHECK(done.misfit < 0.1);
   }
 
-  TEST_CASE("a start from an iterated crystal is ahead of a random one after a few epochs, for each of two crystals") {
-    for (const std::uint64_t seed : {1, 3}) {
-      CAPTURE(seed);
-      const auto pattern = crystal_pattern(seed);
-      IterateOptions o;
-      o.starts = 4;
-      o.threads = 2;
-      const auto iterated = iterate(
-          pattern, o, [](const IterateProgress&) {}, go);
-      const auto from_it = refined(pattern, iterated.object, 60), random = refined(pattern, {}, 60);
-      CHECK(from_it.metrics.at("chi2") < 0.5 * random.metrics.at("chi2"));
-      CHECK(from_it.metrics.at("true_error") < 0.5 * random.metrics.at("true_error"));
-      CHECK(from_it.metrics.at("free_llk") < random.metrics.at("free_llk"));
-      CHECK(from_it.metrics.at("given_free_llk") == doctest::Approx(iterated.metrics.at("free_llk")).epsilon(0.01));
-      CHECK(random.metrics.count("given_free_llk") == 0);
-    }
-  }
-
   TEST_CASE("interrupted before its first epoch, the result is the given crystal") {
     const auto pattern = crystal_pattern(1);
+    RefineOptions o;
+    o.fit.network.levels = default_levels(pattern.intensity.extent);
+    o.starts = 1;
+    o.object = pattern.truth;
     const std::atomic<int> stopped{15};
-    CHECK(refined(pattern, pattern.truth, 60, stopped).metrics.at("true_error") < 1e-3);
+    const auto r = refine(
+        pattern, o, [](const RefineProgress&) {}, stopped);
+    CHECK(r.metrics.at("true_error") < 1e-3);
   }
 
   TEST_CASE("a crystal from elsewhere is centred, its phase removed, its values kept; what does not fit is refused") {

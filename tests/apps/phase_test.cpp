@@ -16,23 +16,6 @@ bool contains(const std::string& text, const std::string& part) { return text.fi
 }  // namespace
 
 TEST_SUITE("phase") {
-  TEST_CASE("a noisy crystal is found; the result is the best of all steps") {
-    CrystalOptions crystal;
-    crystal.size = 32;
-    const auto pattern = expose(make_crystal(crystal, 1), {.photons = 1e6, .noise = true}, 1);
-    std::string steps;
-    const auto done = phase(
-        pattern, {.threads = 2}, [&](const PhaseProgress& p) { steps += p.step; }, go);
-    const auto& r = done.result;
-    CHECK(r.metrics.at("true_error") < 0.2);
-    REQUIRE(done.steps.size() >= 3);
-    for (const auto& step : done.steps) CHECK(r.metrics.at("free_llk") <= step.free_llk * (1 + 1e-4));
-    CHECK(contains(done.verdict, "how sure"));
-    CHECK(contains(steps, "carried on"));
-    CHECK(r.metrics.at("kept") >= 2);
-    CHECK(r.maps.contains("phase_std"));
-  }
-
   TEST_CASE("the same seed gives the same bits; stopped before anything is there, there is no result") {
     CrystalOptions crystal;
     crystal.size = 16;
