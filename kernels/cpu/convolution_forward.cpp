@@ -49,6 +49,7 @@ void convolve_blocked(Stream& stream, const ConvShape& s, const RowSource& x, We
     RowTap<E> taps[max_row_taps];
     for (Index b = 0; b < blocks; ++b)
       for (Index h = h0; h < h1; ++h) {
+        if (b == 0) rows.ahead(plane + s.kd / 2 + 1, h);
         const int count = row_taps(s, rows, plane, h, taps);
         product(s.w, s.ci, to.at((h - h0) * s.w * s.co + b * block), s.co, std::min(block, s.co - b * block), taps,
                 count, packed + b * block_size, memory + weight_floats + b * block);
@@ -65,6 +66,7 @@ void convolve_to_one_channel(Stream& stream, const ConvShape& s, const RowSource
       [&](const InputRows<float>& rows, const float*, Index plane, Index h0, Index h1, const Result& out) {
         RowTap<float> taps[max_row_taps];
         for (Index h = h0; h < h1; ++h) {
+          rows.ahead(plane + s.kd / 2 + 1, h);
           const int count = row_taps(s, rows, plane, h, taps);
           single_product({s.w, s.ci, s.run(), out.y + (h - h0) * s.w, 1, 1}, taps, count, w, bias);
         }

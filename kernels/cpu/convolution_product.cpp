@@ -145,6 +145,21 @@ void dot_row(const OutputRow& out, const RowTap<float>* taps, int count, const f
   for (; v < out.width; ++v) dot_block<1>(d, taps, count, out.step, out.run, v, weights, bias, out.y + v);
 }
 
+void sum_of_rows(const float* const* rows, int count, Index length, float* HWY_RESTRICT to) {
+  const hn::ScalableTag<float> d;
+  const auto lanes = static_cast<Index>(hn::Lanes(d));
+  Index o = 0;
+  for (; o + lanes <= length; o += lanes) {
+    auto sum = hn::LoadU(d, rows[0] + o);
+    for (int r = 1; r < count; ++r) sum = hn::Add(sum, hn::LoadU(d, rows[r] + o));
+    hn::StoreU(sum, d, to + o);
+  }
+  for (; o < length; ++o) {
+    to[o] = rows[0][o];
+    for (int r = 1; r < count; ++r) to[o] += rows[r][o];
+  }
+}
+
 }  // namespace fringe::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -154,12 +169,16 @@ namespace {
 HWY_EXPORT(choose_blocked);
 HWY_EXPORT(choose_sixteen);
 HWY_EXPORT(dot_row);
+HWY_EXPORT(sum_of_rows);
 }  // namespace
 
 BlockedProduct blocked_product(Index co, Index step) { return HWY_DYNAMIC_DISPATCH(choose_blocked)(co, step); }
 BlockedProduct sixteen_product(Index step) { return HWY_DYNAMIC_DISPATCH(choose_sixteen)(step); }
 void single_product(const OutputRow& out, const RowTap<float>* taps, int count, const float* weights, float bias) {
   HWY_DYNAMIC_DISPATCH(dot_row)(out, taps, count, weights, bias);
+}
+void add_rows(const float* const* rows, int count, Index length, float* to) {
+  HWY_DYNAMIC_DISPATCH(sum_of_rows)(rows, count, length, to);
 }
 
 }  // namespace fringe::cpu

@@ -34,4 +34,7 @@ BlockedProduct sixteen_product(Index step);
 /// One output channel: y[w] = bias + sum over the taps and k < run of row_t[w * step + k] * weights[tap_t][k].
 void single_product(const OutputRow& out, const RowTap<float>* taps, int count, const float* weights, float bias);
 
+/// to[o] = sum over `count` rows of rows[r][o], o < length.
+void add_rows(const float* const* rows, int count, Index length, float* to);
+
 }  // namespace fringe::cpu

@@ -1,5 +1,5 @@
-// Strategy: channels repeat along a row, so their numbers are repeated to a period of at least 64 floats and the loops over it
-// are the compiler's to vectorise; only putting a pooled gradient back is written with vectors.
+// Strategy: channels repeat along a row, so their numbers are repeated to a period of at least 64 floats, whole vectors for all
+// numbers of channels that networks have.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/convolution_rows.cpp"
 #include "hwy/foreach_target.h"
@@ -9,32 +9,51 @@
 #include <cstring>
 
 #include "hwy/highway.h"
+#include "kernels/cpu/registers-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fringe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+/// vector(i, k) for the vectors of whole periods, number(i, k) for what is left; k: i's place in its period.
+template <class D, class Vector, class Number>
+HWY_INLINE void each_period(D d, Index count, Index period, const Vector& vector, const Number& number) {
+  const auto lanes = static_cast<Index>(hn::Lanes(d));
+  Index i = 0;
+  if (period % lanes == 0)
+    for (; i + period <= count; i += period)
+      for (Index k = 0; k < period; k += lanes) vector(i + k, k);
+  for (; i < count; i += period)
+    for (Index k = 0; k < std::min(period, count - i); ++k) number(i + k, k);
+}
+
 /// to[0 .. count) = scale * from + offset
 inline void load_affine(const float* HWY_RESTRICT from, Index count, const float* HWY_RESTRICT scale,
                         const float* HWY_RESTRICT offset, Index period, float* HWY_RESTRICT to) {
-  for (Index i = 0; i < count; i += period) {
-    const Index length = std::min(period, count - i);
-#pragma GCC ivdep
-    for (Index k = 0; k < length; ++k) to[i + k] = scale[k] * from[i + k] + offset[k];
-  }
+  const hn::ScalableTag<float> d;
+  each_period(
+      d, count, period,
+      [&](Index i, Index k) HWY_ATTR FRINGE_INLINE_LAMBDA {
+        hn::StoreU(hn::MulAdd(hn::LoadU(d, scale + k), hn::LoadU(d, from + i), hn::LoadU(d, offset + k)), d, to + i);
+      },
+      [&](Index i, Index k) { to[i] = scale[k] * from[i] + offset[k]; });
 }
 
 /// to = (y > 0 ? 1 : slope) * (a * dz + t * y + o); to may be dz.
 inline void load_gradient(const float* dz, const float* HWY_RESTRICT y, float slope, Index count, const float* HWY_RESTRICT a,
                           const float* HWY_RESTRICT t, const float* HWY_RESTRICT o, Index period, float* to) {
-  for (Index i = 0; i < count; i += period) {
-    const Index length = std::min(period, count - i);
-#pragma GCC ivdep
-    for (Index k = 0; k < length; ++k) {
-      const float g = a[k] * dz[i + k] + (t[k] * y[i + k] + o[k]);
-      to[i + k] = y[i + k] > 0 ? g : slope * g;
-    }
-  }
+  const hn::ScalableTag<float> d;
+  each_period(
+      d, count, period,
+      [&](Index i, Index k) HWY_ATTR FRINGE_INLINE_LAMBDA {
+        const auto yi = hn::LoadU(d, y + i);
+        const auto g = hn::MulAdd(hn::LoadU(d, a + k), hn::LoadU(d, dz + i), hn::MulAdd(hn::LoadU(d, t + k), yi, hn::LoadU(d, o + k)));
+        hn::StoreU(hn::IfThenElse(hn::Gt(yi, hn::Zero(d)), g, hn::Mul(hn::Set(d, slope), g)), d, to + i);
+      },
+      [&](Index i, Index k) {
+        const float g = a[k] * dz[i] + (t[k] * y[i] + o[k]);
+        to[i] = y[i] > 0 ? g : slope * g;
+      });
 }
 
 /// A row of dz' from the half-sized row that it belongs to; `number`: 4 (d % 2) + 2 (h % 2).
@@ -109,7 +128,7 @@ HWY_AFTER_NAMESPACE();
 namespace fringe::cpu {
 namespace {
 HWY_EXPORT(read_row);
-}
+}  // namespace
 
 Loader::Loader(const RowSource& s, float* memory) : source(s), period(channel_period(s.shape.c)) {
   if (s.plain()) return;

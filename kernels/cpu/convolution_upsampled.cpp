@@ -14,16 +14,6 @@ constexpr int parity_taps[2][2] = {{0b001, 0b110}, {0b011, 0b100}};
 /// The weights by which input i meets outputs 2i-1 + m, m = 0 .. 3.
 constexpr int stride_taps[4] = {0b100, 0b110, 0b011, 0b001};
 
-/// The sum of w over the taps in the three masks, for input channel c and output channel o.
-float summed_weight(const float* w, Index ci, Index co, int md, int mh, int mw, Index c, Index o) {
-  float sum = 0;
-  for (int i = 0; i < 3; ++i)
-    for (int j = 0; j < 3; ++j)
-      for (int k = 0; k < 3; ++k)
-        if ((md >> i & 1) && (mh >> j & 1) && (mw >> k & 1)) sum += w[(((i * 3 + j) * 3 + k) * ci + c) * co + o];
-  return sum;
-}
-
 /// The ring of the large array's rows that a tile of the small one needs.
 template <class E>
 Index large_ring(const RowSource& g, const ConvShape& s, Index tiles) {
@@ -34,17 +24,37 @@ InputRows<E> large_rows(const Loader& loader, const ConvShape& s, const PlaneRun
   return {loader, run.n, 2 * s.d, 2 * s.h, 2 * s.w, 4, 1, 2 * run.h0 - 1, 2 * run.h1 + 1, ring};
 }
 
-/// Numbers of one row of weights, rounded to bfloat16 where they are factors of that precision.
-void summed_row(const float* w, Index ci, Index co, int md, int mh, int mw, bool flipped, bool rounded, Index k,
-                Index first, Index block, float* to) {
-  for (Index o = 0; o < block; ++o) {
-    const Index at = first + o;
-    if (at >= (flipped ? ci : co))
-      to[o] = 0;
-    else
-      to[o] = flipped ? summed_weight(w, ci, co, md, mh, mw, at, k) : summed_weight(w, ci, co, md, mh, mw, k, at);
-    if (rounded) to[o] = to_bfloat16(to[o]);
+/// The taps of a 3x3x3 kernel in the three masks.
+struct Taps {
+  Index tap[8];
+  int count = 0;
+
+  Taps(int md, int mh, int mw) {
+    for (int t = 0; t < 27; ++t)
+      if ((md >> t / 9) & (mh >> t / 3 % 3) & (mw >> t % 3) & 1) tap[count++] = t;
   }
+};
+
+/// to[o]: the sum over these taps of the weights of input channel c and output channel first + o, 0 where there is none; rounded
+/// to bfloat16 where they are factors of that precision.
+void summed_row(const float* w, Index ci, Index co, const Taps& taps, bool rounded, Index c, Index first, Index block, float* to) {
+  const Index valid = std::clamp<Index>(co - first, 0, block);
+  const float* rows[8];
+  for (int t = 0; t < taps.count; ++t) rows[t] = w + (taps.tap[t] * ci + c) * co + first;
+  add_rows(rows, taps.count, valid, to);
+  std::fill(to + valid, to + block, 0.0F);
+  for (Index o = 0; rounded && o < valid; ++o) to[o] = to_bfloat16(to[o]);
+}
+
+/// Each tap's matrix transposed: (27, ci, co) to (27, co, ci).
+void transpose_taps(Stream& stream, const float* w, Index ci, Index co, float* to) {
+  constexpr Index tile = 16;
+  parallel_tasks(stream, 27 * ((ci + tile - 1) / tile), [&](Index task) {
+    const Index tap = task % 27, c0 = task / 27 * tile, c1 = std::min(ci, c0 + tile);
+    for (Index o0 = 0; o0 < co; o0 += tile)
+      for (Index o = o0; o < std::min(co, o0 + tile); ++o)
+        for (Index c = c0; c < c1; ++c) to[(tap * co + o) * ci + c] = w[(tap * ci + c) * co + o];
+  });
 }
 
 template <class E>
@@ -62,9 +72,10 @@ void upsampled(Stream& stream, const RowSource& x, ConstView<float> w, const flo
   parallel_tasks(stream, 8 * blocks * 4, [&](Index task) {
     const Index parity = task / 4 / blocks, b = task / 4 % blocks, tap = task % 4;
     const int md = parity_taps[parity / 4][tap / 2], mh = parity_taps[parity / 2 % 2][tap % 2];
+    const int* mw = parity_taps[parity % 2];
+    const Taps taps[] = {{md, mh, mw[0]}, {md, mh, mw[1]}};
     const auto numbers = [&](Index k, float* to) {
-      const int mw = parity_taps[parity % 2][k / s.ci];
-      summed_row(w.data, s.ci, s.co, md, mh, mw, false, x.rounded, k % s.ci, b * block, block, to);
+      summed_row(w.data, s.ci, s.co, taps[k / s.ci], x.rounded, k % s.ci, b * block, block, to);
     };
     product.pack_tap(numbers, packed + (parity * blocks + b) * set + tap * tap_size);
   });
@@ -79,7 +90,8 @@ void upsampled(Stream& stream, const RowSource& x, ConstView<float> w, const flo
         const Index row_floats = 2 * s.w * s.co,
                     at = ((run.n * s.d * 2 + 2 * plane + pd) * 2 * s.h + 2 * run.h0) * row_floats;
         for (Index b = 0; b < blocks; ++b)
-          for (Index h = run.h0; h < run.h1; ++h)
+          for (Index h = run.h0; h < run.h1; ++h) {
+            if (b == 0 && pd == 0) rows.ahead(plane + 2, h);
             for (Index ph = 0; ph < 2; ++ph)
               for (Index pw = 0; pw < 2; ++pw) {
                 RowTap<E> taps[4];
@@ -91,6 +103,7 @@ void upsampled(Stream& stream, const RowSource& x, ConstView<float> w, const flo
                 product(s.w, s.ci, out, 2 * s.co, std::min(block, s.co - b * block), taps, count,
                         packed + ((pd * 4 + ph * 2 + pw) * blocks + b) * set, packed_bias + b * block);
               }
+          }
         scratch.sums.rows((run.n * tiles + run.tile) * s.d + plane, y.data + at, at,
                           2 * (run.h1 - run.h0) * row_floats);
       }
@@ -110,14 +123,16 @@ void upsampled_data(Stream& stream, const RowSource& dy, ConstView<float> w, Vie
   ConvShape split = s;
   split.w *= 8;  // the rows that a small row needs
   const Index tiles = tile_count(split), pieces = s.n * tiles * s.d, ring = large_ring<E>(dy, s, tiles);
-  PlaneScratch scratch(stream, weight_floats + blocks * block, dy, e, s.co, pieces, ring);
+  PlaneScratch scratch(stream, weight_floats + blocks * block + w.size(), dy, e, s.co, pieces, ring);
   E* packed = reinterpret_cast<E*>(scratch.weights);
-  float* no_bias = scratch.weights + weight_floats;
+  float *no_bias = scratch.weights + weight_floats, *transposed = no_bias + blocks * block;
+  transpose_taps(stream, w.data, s.co, s.ci, transposed);
   parallel_tasks(stream, blocks * 16, [&](Index task) {
     const Index b = task / 16, tap = task % 16;
     const int md = stride_taps[tap / 4], mh = stride_taps[tap % 4];
+    const Taps taps[] = {{md, mh, stride_taps[0]}, {md, mh, stride_taps[1]}, {md, mh, stride_taps[2]}, {md, mh, stride_taps[3]}};
     const auto numbers = [&](Index k, float* to) {
-      summed_row(w.data, s.co, s.ci, md, mh, stride_taps[k / s.ci], true, dy.rounded, k % s.ci, b * block, block, to);
+      summed_row(transposed, s.ci, s.co, taps[k / s.ci], dy.rounded, k % s.ci, b * block, block, to);
     };
     product.pack_tap(numbers, packed + b * set + tap * tap_size);
   });
@@ -132,6 +147,7 @@ void upsampled_data(Stream& stream, const RowSource& dy, ConstView<float> w, Vie
         for (Index h = run.h0; h < run.h1; ++h) {
           RowTap<E> taps[16];
           int count = 0;
+          for (Index k = 0; b == 0 && k < 4; ++k) rows.ahead(2 * plane + 3 + k / 2, 2 * h + k % 2);
           for (Index t = 0; t < 16; ++t)
             if (const E* row = rows.row(2 * plane - 1 + t / 4, 2 * h - 1 + t % 4)) taps[count++] = {row, t};
           product(s.w, 2 * s.ci, Result(dx).at(at + (h - run.h0) * s.w * s.co + b * block), s.co,
@@ -198,6 +214,11 @@ void convolve_upsampled_weights(Stream& stream, RowSource x, RowSource dy, View<
         for (Index t = 0; t < 16; ++t) {
           const float *in[max_rows], *out[max_rows], *out_block[max_rows];
           int count = 0;
+          const Index all = std::min(run.h1, h0 + max_rows) - h0;  // rows, a sixteenth of which is asked for
+          for (Index h = h0 + all * t / 16; h < h0 + all * (t + 1) / 16; ++h) {
+            for (Index k = 0; k < 4; ++k) rows.ahead(2 * plane + 3 + k / 2, 2 * h + k % 2);
+            inputs.ahead(plane + 1, h);
+          }
           for (Index h = h0; h < std::min(run.h1, h0 + max_rows); ++h)
             if (const float* row = rows.row(2 * plane - 1 + t / 4, 2 * h - 1 + t % 4)) {
               in[count] = inputs.row(plane, h);

@@ -5,7 +5,8 @@ namespace fringe::cpu {
 namespace {
 
 /// What all weight gradients share: private sums of every thread, input rows, the gradient's rows, the loop over planes.
-/// plane(rows, dy of rows h0 .. h1 of the plane, d, h0, h1, this thread's sums).
+/// plane(rows, dy of rows h0 .. h1 of the plane, ahead, d, h0, h1, this thread's sums), which calls ahead(h) for each row while it
+/// computes: what the next plane needs is asked for.
 template <class Plane>
 void sum_planes(Stream& stream, const ConvShape& s, const RowSource& x, const RowSource& dy, ChannelSums* sum_channels,
                 float* dw, float* db, const Plane& plane) {
@@ -31,7 +32,11 @@ void sum_planes(Stream& stream, const ConvShape& s, const RowSource& x, const Ro
         g = mine;
       }
       if (db) sum_channels(g, (run.h1 - run.h0) * s.w, s.co, my_sums + weight_floats);
-      plane(rows, g, p, run.h0, run.h1, my_sums);
+      const auto ahead = [&](Index h) {
+        rows.ahead(p + s.kd / 2 + 1, h);
+        if (p + 1 < run.d1) prefetch_row(dy_loader, run.n, p + 1, h);
+      };
+      plane(rows, g, ahead, p, run.h0, run.h1, my_sums);
     }
   });
   parallel_ranges(stream, weight_floats + s.co, 1 << 10, [&](Index begin, Index end) {
@@ -58,11 +63,13 @@ void convolve_weights(Stream& stream, RowSource x, RowSource dy, View<float> dw,
   if (s.ci == 1 && s.kd == 3 && s.kh == 3 && s.kw == 3 && s.w <= first_layer_width)
     if (auto* first_layer = first_layer_product(s.co))
       return sum_planes(stream, s, x, dy, product.sums, dw.data, db,
-                        [&](const InputRows<float>& rows, const float* g, Index plane, Index h0, Index h1, float* sums) {
+                        [&](const InputRows<float>& rows, const float* g, const auto& ahead, Index plane, Index h0, Index h1,
+                            float* sums) {
+                          for (Index h = h0; h < h1; ++h) ahead(h);
                           first_layer(s, rows, plane, h0, h1, g, sums);
                         });
-  const auto all_taps = [&](const InputRows<float>& rows, const float* g, Index plane, Index h_begin, Index h_end,
-                            float* sums) {
+  const auto all_taps = [&](const InputRows<float>& rows, const float* g, const auto& ahead, Index plane, Index h_begin,
+                            Index h_end, float* sums) {
     constexpr Index max_rows = 64;  // rows of a plane gathered before their taps are run over
     for (Index h0 = h_begin; h0 < h_end; h0 += max_rows) {
       const Index h1 = std::min(h_end, h0 + max_rows);
@@ -70,6 +77,8 @@ void convolve_weights(Stream& stream, RowSource x, RowSource dy, View<float> dw,
         for (Index j = 0; j < s.kh; ++j) {
           const float *in[max_rows], *out[max_rows];
           int count = 0;
+          const Index tap = i * s.kh + j, taps = s.kd * s.kh;
+          for (Index h = h0 + (h1 - h0) * tap / taps; h < h0 + (h1 - h0) * (tap + 1) / taps; ++h) ahead(h);
           for (Index h = h0; h < h1; ++h)
             if (const float* row = rows.row(plane + i - s.kd / 2, h + j - s.kh / 2)) {
               in[count] = row;
