@@ -23,6 +23,8 @@
 // | convolution_weights.cpp        | the weight gradient                                                          | once     |
 // | convolution_tile_weights.cpp   | the weight gradient by tiles                                                 | once     |
 // | convolution_upsampled.cpp      | all three for inputs read upsampled                                          | once     |
+// | convolution_line               | one kernel along one axis, a row at a time                                   | once     |
+// | separable_pass.h               | the separable block's three convolutions in one pass, made of those          | once     |
 //
 // "per set": once per instruction set, by Highway. These files hold loops over one row or block and are reached through
 // function pointers, one call for at least some hundred products; what only decides which rows meet is compiled once.

@@ -31,22 +31,16 @@ void pack_pairs(Stream& stream, const ConvShape& s, WeightSource source, const f
 void pairs_along_w(Stream& stream, const ConvShape& s, const RowSource& x, WeightSource source, const float* bias,
                    const Result& y, const Epilogue& e) {
   RowProduct* product = sixteen_product(2 * s.ci).row;
-  const Index run = (s.kw + 1) * s.ci, count = s.kd * s.kh, pair_floats = count * run * lanes;
-  const auto prepare = [&](float* packed) {
-    pack_pairs(stream, s, source, bias, count, run,
-               [&](Index t, Index k, int voxel) {
-                 if (voxel == 0) return k < s.run() ? t * s.run() + k : -1;
-                 return k >= s.ci ? t * s.run() + k - s.ci : -1;
-               },
-               packed);
-  };
-  convolve_planes(stream, s, 1, x, y, e, pair_floats + lanes + s.taps() * co, prepare,
+  const Index run = (s.kw + 1) * s.ci;
+  const auto prepare = [&](float* packed) { pack_pairs_along_w(stream, s, source, bias, packed); };
+  convolve_planes(stream, s, 1, x, y, e, pair_weight_floats(s), prepare,
                   [&](const InputRows<float>& rows, const float* packed, Index plane, Index h0, Index h1, const Result& out) {
                     RowTap<float> taps[max_row_taps];
                     for (Index h = h0; h < h1; ++h) {
+                      rows.ahead(plane + s.kd / 2 + 1, h);
                       const int found = row_taps(s, rows, plane, h, taps);
                       product({s.w / 2, 2 * s.ci, run, out.y + (h - h0) * s.w * co, 2 * co, lanes}, taps, found, packed,
-                              packed + pair_floats);
+                              packed + pair_floats_along_w(s));
                     }
                   });
 }
@@ -55,29 +49,47 @@ void pairs_along_w(Stream& stream, const ConvShape& s, const RowSource& x, Weigh
 void pairs_along_h(Stream& stream, const ConvShape& s, const RowSource& x, WeightSource source, const float* bias,
                    const Result& y, const Epilogue& e) {
   RowProduct* product = sixteen_product(s.ci).row;
-  const Index run = s.ci, count = s.kh + 1, pair_floats = count * run * lanes;
-  const auto prepare = [&](float* packed) {
-    pack_pairs(stream, s, source, bias, count, run,
-               [&](Index t, Index k, int voxel) {
-                 const Index tap = t - voxel;
-                 return tap >= 0 && tap < s.kh ? tap * s.ci + k : -1;
-               },
-               packed);
-  };
-  convolve_planes(stream, s, 2, x, y, e, pair_floats + lanes + s.taps() * co, prepare,
+  const auto prepare = [&](float* packed) { pack_pairs_along_h(stream, s, source, bias, packed); };
+  convolve_planes(stream, s, 2, x, y, e, pair_weight_floats(s), prepare,
                   [&](const InputRows<float>& rows, const float* packed, Index plane, Index h0, Index h1, const Result& to) {
                     RowTap<float> taps[max_row_taps];
                     for (Index h = h0; h < h1; h += 2) {
                       float* out = to.y + (h - h0) * s.w * co;
                       int found = 0;
-                      for (Index j = 0; j < count; ++j)
+                      rows.ahead(plane + 1, h), rows.ahead(plane + 1, h + 1);
+                      for (Index j = 0; j <= s.kh; ++j)
                         if (const float* row = rows.row(plane, h + j - s.kh / 2)) taps[found++] = {row, j};
-                      product({s.w, s.ci, run, out, co, co, out + s.w * co}, taps, found, packed, packed + pair_floats);
+                      product({s.w, s.ci, s.ci, out, co, co, out + s.w * co}, taps, found, packed,
+                              packed + pair_floats_along_h(s));
                     }
                   });
 }
 
 }  // namespace
+
+Index pair_floats_along_w(const ConvShape& s) { return s.kd * s.kh * (s.kw + 1) * s.ci * lanes; }
+Index pair_floats_along_h(const ConvShape& s) { return (s.kh + 1) * s.ci * lanes; }
+Index pair_weight_floats(const ConvShape& s) {
+  return std::max(pair_floats_along_w(s), pair_floats_along_h(s)) + lanes + s.taps() * co;
+}
+
+void pack_pairs_along_w(Stream& stream, const ConvShape& s, WeightSource source, const float* bias, float* packed) {
+  pack_pairs(stream, s, source, bias, s.kd * s.kh, (s.kw + 1) * s.ci,
+             [&](Index t, Index k, int voxel) {
+               if (voxel == 0) return k < s.run() ? t * s.run() + k : -1;
+               return k >= s.ci ? t * s.run() + k - s.ci : -1;
+             },
+             packed);
+}
+
+void pack_pairs_along_h(Stream& stream, const ConvShape& s, WeightSource source, const float* bias, float* packed) {
+  pack_pairs(stream, s, source, bias, s.kh + 1, s.ci,
+             [&](Index t, Index k, int voxel) {
+               const Index tap = t - voxel;
+               return tap >= 0 && tap < s.kh ? tap * s.ci + k : -1;
+             },
+             packed);
+}
 
 bool convolve_pairs(Stream& stream, ConvShape s, const RowSource& x, WeightSource source, const float* bias, const Result& y,
                     const Epilogue& e) {

@@ -157,7 +157,19 @@ void convolve_planes(Stream& stream, const ConvShape& s, Index row_step, const R
   convolve_planes<float, NoScope>(stream, s, row_step, x, y, e, 0, weight_floats, prepare, row);
 }
 
-/// Eight output channels on vectors of sixteen; true when it has been done. kernels/cpu/convolution_pairs.cpp
+// Eight output channels on vectors of sixteen, two voxels at once. kernels/cpu/convolution_pairs.cpp
+constexpr Index paired_channels = 8;
+/// Two neighbours along W: Kd * Kh row taps, each a run of (Kw + 1) * Ci; the weights, and the bias of both behind them.
+void pack_pairs_along_w(Stream& stream, const ConvShape& s, WeightSource source, const float* bias, float* packed);
+/// Two neighbours along H, kernel 1 x Kh x 1: Kh + 1 row taps, each a run of Ci.
+void pack_pairs_along_h(Stream& stream, const ConvShape& s, WeightSource source, const float* bias, float* packed);
+/// Floats before the bias.
+Index pair_floats_along_w(const ConvShape& s);
+Index pair_floats_along_h(const ConvShape& s);
+/// Of the memory that either needs.
+Index pair_weight_floats(const ConvShape& s);
+
+/// Eight output channels on vectors of sixteen; true when it has been done.
 bool convolve_pairs(Stream& stream, ConvShape s, const RowSource& x, WeightSource source, const float* bias,
                     const Result& y, const Epilogue& e);
 

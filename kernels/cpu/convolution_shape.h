@@ -52,8 +52,8 @@ inline Index tile_count(const ConvShape& s) {
 /// Cuts (n, H tiles, d) into plane runs, d fastest, and hands them to the threads in equal contiguous pieces.
 /// body(thread, plane run).
 template <class Body>
-void for_each_plane_run(Stream& stream, const ConvShape& s, const Body& body) {
-  const Index tiles = tile_count(s), columns = s.n * tiles, planes = columns * s.d;
+void for_each_plane_run(Stream& stream, const ConvShape& s, Index tiles, const Body& body) {
+  const Index columns = s.n * tiles, planes = columns * s.d;
   const Index pieces = std::min<Index>(stream.threads(), planes);
   parallel_tasks(stream, pieces, [&](Index piece) {
     Index at = planes * piece / pieces;
@@ -65,6 +65,11 @@ void for_each_plane_run(Stream& stream, const ConvShape& s, const Body& body) {
       at += d1 - d0;
     }
   });
+}
+
+template <class Body>
+void for_each_plane_run(Stream& stream, const ConvShape& s, const Body& body) {
+  for_each_plane_run(stream, s, tile_count(s), body);
 }
 
 inline Index round_up(Index a, Index b) { return (a + b - 1) / b * b; }

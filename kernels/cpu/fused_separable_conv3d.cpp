@@ -1,11 +1,13 @@
-// Strategy: three convolutions by kernels/cpu/convolution.h, the normalisation in the prologue of the first, LeakyReLU
-// and statistics in the epilogue of the last, the gradient's sums in the epilogue of the last data gradient. By tiles,
-// what is between the convolutions is kept in bfloat16.
+// Strategy: large arrays in one pass (kernels/cpu/separable_pass.h). Others, and bfloat16: three convolutions by
+// kernels/cpu/convolution.h, the normalisation in the prologue of the first, LeakyReLU and statistics in the epilogue of the
+// last, the gradient's sums in the epilogue of the last data gradient. By tiles, what is between the convolutions is kept in
+// bfloat16.
 #include "kernels/fused_separable_conv3d.h"
 
 #include "kernels/conv3d.h"
 #include "kernels/cpu/convolution.h"
 #include "kernels/cpu/convolution_tiles.h"
+#include "kernels/cpu/separable_pass.h"
 
 namespace fringe::cpu {
 namespace {
@@ -49,15 +51,17 @@ void fused_separable_conv3d_forward(Stream& stream, float slope, const Reading<f
   fused_conv3d::require_operand("fused_separable_conv3d", x);
   if (statistics) fused_conv3d::require_statistics("fused_separable_conv3d", statistics.shape, y.shape.c);
   const Shape full = x.shape(), middle = full.with_channels(k.bd.shape.c);
+  conv3d::require_forward(full, k.wd.shape, &k.bd.shape, middle);
+  conv3d::require_forward(middle, k.wh.shape, &k.bh.shape, middle);
+  conv3d::require_forward(middle, k.ww.shape, &k.bw.shape, y.shape);
+  if (!x.upsampled && separable_in_one_pass(stream, full, x.x.shape.c, middle.c, y.shape.c))
+    return separable_forward(stream, slope, RowSource(x), k, u, v, y, statistics.data);
   const bool packs = stream.precision() == Precision::bfloat16 && tiles_available();
   const Shape kept = packs ? fused_separable_conv3d::packed_shape(middle) : middle;
   const Index full_size = x.upsampled ? full.size() : 0;
   float* memory = stream.workspace<float>(full_size + (u ? 0 : 2 * kept.size()));
   if (!u) u = {memory + full_size, kept};
   if (!v) v = {memory + full_size + kept.size(), kept};
-  conv3d::require_forward(full, k.wd.shape, &k.bd.shape, middle);
-  conv3d::require_forward(middle, k.wh.shape, &k.bh.shape, middle);
-  conv3d::require_forward(middle, k.ww.shape, &k.bw.shape, y.shape);
   const Between between_u("u", u.data, u.shape, middle), between_v("v", v.data, v.shape, middle);
   convolve(stream, RowSource(readable(x, {memory, full})), k.wd, false, k.bd.data, between_u.result(), {});  // (1)
   convolve(stream, between_u.source(), k.wh, false, k.bh.data, between_v.result(), {});
@@ -79,6 +83,11 @@ void fused_separable_conv3d_backward(Stream& stream, const Reading<float>& x, Co
   const Between bdv("dv", dv.data, dv.shape, middle), bdu("du", du.data, du.shape, middle);
   if (dx) require_shape("fused_separable_conv3d", "dx", dx.shape, x.x.shape);
   if (daffine) require_shape("fused_separable_conv3d", "daffine", daffine.shape, x.affine.shape);
+  if (!x.upsampled && separable_in_one_pass(stream, middle, x.x.shape.c, middle.c, g.y.shape.c)) {
+    Epilogue epilogue;
+    if (daffine) epilogue = {.moment = x.x.data, .affine = x.affine.data, .daffine = daffine.data};
+    return separable_backward(stream, RowSource(x), u, v, k, RowSource(g), dx, epilogue, d);
+  }
   convolve_weights(stream, bv.source(), RowSource(g), d.ww, d.bw.data);  // (2)
   convolve(stream, RowSource(g), k.ww, true, nullptr, bdv.result(), {});
   convolve_weights(stream, bu.source(), bdv.source(), d.wh, d.bh.data);
