@@ -45,6 +45,14 @@ TEST_SUITE("command") {
     CHECK(contains(said("refine a.cxi -o b.cxi --time 0"), "must be more than 0"));
     CHECK(contains(said("refine a.cxi -o b.cxi --epochs -3"), "--epochs: must be more than 0, not '-3'"));
     CHECK(contains(said("refine a.cxi -o b.cxi --free-fraction 2"), "--free-fraction: must be between 0 and 0.4, not '2'"));
+    for (const std::string command : {"refine a.cxi -o b.cxi", "ensemble a.cxi -o b.cxi", "train -o m.h5", "predict m.h5 a.cxi -o b.cxi"}) {
+      CAPTURE(command);
+      const auto o = fringe::test::fringe(folder, command + " --precision fp8");
+      CHECK(o.code == 2);
+      CHECK(contains(o.err, "--precision"));
+      CHECK(contains(o.err, "fp8"));
+      CHECK(contains(o.err, "bf16"));
+    }
     CHECK(contains(said("retrieve"), "there is no command 'retrieve'; there are simulate, prepare"));
   }
 
@@ -114,6 +122,31 @@ TEST_SUITE("command") {
     CHECK(a == b);
     CHECK(a != c);
     CHECK(fringe::test::fringe(f, "refine '" + (f / "c.cxi") + "' -o '" + (f / "p.cxi") + "' --paper --width 2 --epochs 5 -q").code == 0);
+  }
+
+  TEST_CASE("refine in bfloat16: reproducible, near float32 but not the same, and the report says so") {
+    const Folder f("bf16");
+    simulate(f);
+    const auto run = [&](const std::string& name, const std::string& more) {
+      REQUIRE(fringe::test::fringe(f, "refine '" + (f / "c.cxi") + "' -o '" + (f / name) + "' --no-polish --json '" + (f / "r.json") + "'" +
+                                          quick + more)
+                  .code == 0);
+      return io::read_reconstruction(f / name);
+    };
+    const auto whole = run("w.cxi", "");
+    CHECK(contains(contents(f / "r.json"), "\"precision\": \"float32\""));
+    const auto mixed = run("m.cxi", "--precision bf16");
+    const auto json = contents(f / "r.json");
+    CHECK(contains(json, "\"precision\": \"bf16\""));
+    CHECK(contains(json, "\"float32_from\": \"0.6\""));
+    CHECK(mixed.configuration.at("precision") == "bf16");
+    CHECK(run("n.cxi", "--precision bf16").object.data == mixed.object.data);
+    CHECK(mixed.object.data != whole.object.data);
+    const auto rounded = run("r.cxi", "--precision bf16 --float32-from 1");
+    CHECK(rounded.object.data != mixed.object.data);
+    // Not a single epoch in bfloat16: float32, bit for bit.
+    CHECK(run("f.cxi", "--precision bf16 --float32-from 0").object.data == whole.object.data);
+    for (const auto* r : {&mixed, &rounded}) CHECK(r->metrics.at("chi2") == doctest::Approx(whole.metrics.at("chi2")).epsilon(0.1));
   }
 
   TEST_CASE("a time limit that is over before the first epoch still ends with a result") {

@@ -103,4 +103,16 @@ TEST_SUITE("ensemble") {
       CHECK(fringe::test::fringe(f, "ensemble a.cxi -o b.cxi " + usage).code == 2);
     }
   }
+
+  TEST_CASE("networks in bfloat16: the report says so; starts in another precision are not gone on from") {
+    const Folder f("ensemble_bf16");
+    simulate(f);
+    const std::string command = "ensemble " + file(f, "c.cxi") + " -o " + file(f, "e.cxi") + " --method refine --epochs 8 --width 2 --threads 1 -q";
+    CHECK(fringe::test::fringe(f, command + " --starts 2 --precision bf16 --json " + file(f, "e.json")).code == 0);
+    CHECK(contains(contents(f / "e.json"), "\"precision\": \"bf16\""));
+    CHECK(io::read_reconstruction(f / "e.cxi.starts/start-0001.cxi").configuration.at("precision") == "bf16");
+    const auto other = fringe::test::fringe(f, command + " --starts 3");
+    CHECK(other.code == 1);
+    CHECK(contains(other.err, "with other options"));
+  }
 }

@@ -52,6 +52,8 @@ inline std::vector<LongCommand> long_commands() {
   };
   add("refine: trials, choice, polish", true,
       "refine ../c.cxi -o r.cxi --save-model m.h5 --epochs 120 --width 2 --threads 1" + checkpoint);
+  add("refine: bfloat16, then float32", true,
+      "refine ../c.cxi -o r.cxi --save-model m.h5 --epochs 120 --seeds 2 --width 2 --precision bf16 --threads 1" + checkpoint);
   add("refine: ends on a plateau", false,
       "refine ../c.cxi -o r.cxi --epochs 600 --width 1 --seeds 1 --schedule constant --rate 1e-9 --density-prior 0 "
       "--threads 1" +
@@ -74,6 +76,10 @@ inline std::vector<LongCommand> long_commands() {
   add("phase", false, "phase ../c.cxi -o r.cxi --threads 2");
   add("train: drawn crystals", true,
       "train -o m.h5 --last l.h5 --size 16 --levels 2 --width 2 --samples 64 --batch 8 --validation 16 --epochs 3 "
+      "--threads 1" +
+          checkpoint);
+  add("train: bfloat16", false,
+      "train -o m.h5 --size 16 --levels 2 --width 2 --samples 64 --batch 8 --validation 16 --epochs 3 --precision bf16 "
       "--threads 1" +
           checkpoint);
   add("train: a set, until it gets no better", false,

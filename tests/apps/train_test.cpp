@@ -79,6 +79,38 @@ TEST_SUITE("train") {
     CHECK(d < 1e-3);
   }
 
+  TEST_CASE("bfloat16: training and prediction say so, and stay within its rounding of float32") {
+    const Folder f("bf16_train");
+    /// The report, and whether it says bfloat16.
+    const auto run = [&](const std::string& arguments, bool rounds) {
+      REQUIRE(fringe::test::fringe(f, arguments + (rounds ? " --precision bf16" : "") + " --json '" + (f / "r.json") + "'").code == 0);
+      const auto json = contents(f / "r.json");
+      CHECK(contains(json, rounds ? "\"precision\": \"bf16\"" : "\"precision\": \"float32\""));
+      return json;
+    };
+    const auto train = [&](const std::string& name, bool rounds) {
+      const auto json = run("train --epochs 4 --rate 0.01 -o '" + (f / name) + "'" + tiny, rounds);
+      const std::string key = "\"validation_loss\": ";
+      REQUIRE(contains(json, key));
+      return std::stod(json.substr(json.find(key) + key.size()));
+    };
+    const double loss = train("whole.h5", false), rounded_loss = train("rounded.h5", true);
+    CHECK(train("again.h5", true) == rounded_loss);
+    CHECK(difference(f / "rounded.h5", f / "again.h5") == 0);
+    CHECK(difference(f / "rounded.h5", f / "whole.h5") > 0);
+    CHECK(loss < 1);  // 1: nothing is drawn
+    CHECK(rounded_loss == doctest::Approx(loss).epsilon(0.1));
+    REQUIRE(fringe::test::fringe(f, "simulate -q --size 16 --seed 1 -o '" + (f / "c.cxi") + "'").code == 0);
+    const auto predict = [&](const std::string& name, bool rounds) {
+      run("predict -q '" + (f / "whole.h5") + "' '" + (f / "c.cxi") + "' -o '" + (f / name) + "'", rounds);
+      return io::read_reconstruction(f / name);
+    };
+    const auto whole = predict("w.cxi", false), rounded = predict("b.cxi", true);
+    CHECK(rounded.configuration.at("precision") == "bf16");
+    CHECK(rounded.object.data != whole.object.data);
+    CHECK(rounded.metrics.at("chi2") == doctest::Approx(whole.metrics.at("chi2")).epsilon(0.05));
+  }
+
   TEST_CASE("predict: one pattern, a set, and a watched folder in which a bad file stops nothing") {
     const Folder f("predict");
     REQUIRE(fringe::test::fringe(f, "train -o '" + (f / "m.h5") + "' --epochs 4 --rate 0.01" + tiny).code == 0);
