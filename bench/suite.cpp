@@ -17,6 +17,7 @@ void run_all(Bench& bench, const std::vector<NetworkCase>& networks) {
   bench_leaky_relu(bench);
   bench_max_pool(bench);
   bench_modulus(bench);
+  bench_modulus_projection(bench);
   bench_pad_centred(bench);
   bench_pearson_loss(bench);
   bench_philox(bench);
@@ -27,9 +28,12 @@ void run_all(Bench& bench, const std::vector<NetworkCase>& networks) {
   bench_scaled_tanh(bench);
   bench_separable_conv3d(bench);
   bench_sgd(bench);
+  bench_shrink_support(bench);
+  bench_support_update(bench);
   bench_uniform_density(bench);
   bench_upsample_nearest(bench);
   bench_upsample_trilinear(bench);
+  bench_wrapped_fft3d(bench);
   for (const auto& network : networks) bench_network(bench, network);
 }
 

@@ -18,6 +18,7 @@ void bench_fused_separable_conv3d(Bench& bench);
 void bench_leaky_relu(Bench& bench);
 void bench_max_pool(Bench& bench);
 void bench_modulus(Bench& bench);
+void bench_modulus_projection(Bench& bench);
 void bench_pad_centred(Bench& bench);
 void bench_pearson_loss(Bench& bench);
 void bench_philox(Bench& bench);
@@ -28,9 +29,12 @@ void bench_scalars(Bench& bench);
 void bench_scaled_tanh(Bench& bench);
 void bench_separable_conv3d(Bench& bench);
 void bench_sgd(Bench& bench);
+void bench_shrink_support(Bench& bench);
+void bench_support_update(Bench& bench);
 void bench_uniform_density(Bench& bench);
 void bench_upsample_nearest(Bench& bench);
 void bench_upsample_trilinear(Bench& bench);
+void bench_wrapped_fft3d(Bench& bench);
 
 /// The network as a whole, on a pattern of extent^3: every convolution of a training step, the step, and a prediction.
 struct NetworkCase {

@@ -14,6 +14,7 @@
 #include "kernels/leaky_relu.h"
 #include "kernels/max_pool.h"
 #include "kernels/modulus.h"
+#include "kernels/modulus_projection.h"
 #include "kernels/pad_centred.h"
 #include "kernels/pearson_loss.h"
 #include "kernels/philox.h"
@@ -24,9 +25,12 @@
 #include "kernels/scaled_tanh.h"
 #include "kernels/separable_conv3d.h"
 #include "kernels/sgd.h"
+#include "kernels/shrink_support.h"
+#include "kernels/support_update.h"
 #include "kernels/uniform_density.h"
 #include "kernels/upsample_nearest.h"
 #include "kernels/upsample_trilinear.h"
+#include "kernels/wrapped_fft3d.h"
 
 namespace fringe {
 
@@ -42,10 +46,13 @@ struct KernelTable {
   BatchNormFoldForward<T>* batch_norm_fold_forward = nullptr;
   BatchNormFoldForwardEval<T>* batch_norm_fold_forward_eval = nullptr;
   BatchNormFoldBackward<T>* batch_norm_fold_backward = nullptr;
+  BlurredAmplitude<T>* blurred_amplitude = nullptr;
+  ChargeFlip<T>* charge_flip = nullptr;
   ChooseSmaller<T>* choose_smaller = nullptr;
   Conv3dForward<T>* conv3d_forward = nullptr;
   Conv3dBackwardData<T>* conv3d_backward_data = nullptr;
   Conv3dBackwardWeights<T>* conv3d_backward_weights = nullptr;
+  DensitySums<T>* density_sums = nullptr;
   Fft3d<T>* fft3d_forward = nullptr;
   Fft3d<T>* fft3d_backward = nullptr;
   FusedConv3dForward<T>* fused_conv3d_forward = nullptr;
@@ -67,6 +74,7 @@ struct KernelTable {
   MaxPoolBackward<T>* max_pool_backward = nullptr;
   ModulusForward<T>* modulus_forward = nullptr;
   ModulusBackward<T>* modulus_backward = nullptr;
+  ModulusProjection<T>* modulus_projection = nullptr;
   PadCentredForward<T>* pad_centred_forward = nullptr;
   PadCentredBackward<T>* pad_centred_backward = nullptr;
   PearsonLossForward<T>* pearson_loss_forward = nullptr;
@@ -79,11 +87,14 @@ struct KernelTable {
   PolarBackward<T>* polar_backward = nullptr;
   RelativeL2Forward<T>* relative_l2_forward = nullptr;
   RelativeL2Backward<T>* relative_l2_backward = nullptr;
+  Roll<T>* roll = nullptr;
   ScaledTanhForward<T>* scaled_tanh_forward = nullptr;
   ScaledTanhBackward<T>* scaled_tanh_backward = nullptr;
   SeparableConv3dForward<T>* separable_conv3d_forward = nullptr;
   SeparableConv3dBackward<T>* separable_conv3d_backward = nullptr;
   SgdStep<T>* sgd_step = nullptr;
+  ShrinkSupport<T>* shrink_support = nullptr;
+  SupportUpdate<T>* support_update = nullptr;
   UniformDensityForward<T>* uniform_density_forward = nullptr;
   UniformDensityBackward<T>* uniform_density_backward = nullptr;
   UpsampleNearestForward<T>* upsample_nearest_forward = nullptr;
@@ -92,6 +103,8 @@ struct KernelTable {
   UpsampleTrilinearBackward<T>* upsample_trilinear_backward = nullptr;
   WeightedSumForward<T>* weighted_sum_forward = nullptr;
   WeightedSumBackward<T>* weighted_sum_backward = nullptr;
+  Fft3d<T>* wrapped_fft3d_forward = nullptr;
+  Fft3d<T>* wrapped_fft3d_backward = nullptr;
 };
 
 /// The slot, or an Error that names backend and kernel. Never a silent fall-back.

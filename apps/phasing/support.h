@@ -3,6 +3,7 @@
 // crystal in its middle.
 #pragma once
 #include "apps/phasing/metrics.h"
+#include "kernels/shrink_support.h"
 
 namespace fringe {
 
@@ -13,12 +14,6 @@ Mask box_support(const Extent& pattern_extent);
 /// is at least `threshold` of its maximum. The autocorrelation of a convex crystal is its own shape doubled (less asymmetric
 /// than it), hence a stretch below 2.
 Mask autocorrelation_support(const Pattern& pattern, double threshold = 0.04, double stretch = 1.5, int threads = 1);
-
-enum class ThresholdOf {
-  maximum,  ///< of the blurred amplitude
-  rms,      ///< of the blurred amplitude over the support so far
-  level,    ///< the density level (metrics.h): bright spots do not move it
-};
 
 struct ShrinkWrap {
   Index start = 100, step = 10;      ///< iterations
