@@ -2,14 +2,14 @@
 //
 // x is in the transform's own order; what is around r = 0 is its box (support_update.h).
 //
-//   (1)  b(r) = sum_t g(t) |x(r + t)| / sum_t g(t),  g(t) = exp(-|t|^2 / (2 sigma^2)), each component of t at most R = ceil(3 sigma)
-//        in magnitude; around the ends of x; |x| for sigma = 0                                                  blurred_amplitude
+//   (1)  b(r) = sum_t g(t) |x(r + t)| / sum_t g(t),  g(t) = exp(-|t|^2 / (2 sigma^2)), each component of t at most
+//        R = ceil(3 sigma) in magnitude; around the ends of x; |x| for sigma = 0                                blurred_amplitude
 //   (2)  level = threshold_n * reference, brought between b_[most] and b_[least], where b_[k] is the k-th largest b
 //        reference = max b;  or the root mean square of b over the support before;  or sum b^3 / sum b^2
 //   (3)  T = { r : b(r) > 0 and b(r) >= level }
 //   (4)  shift = box / 2 - centre of mass of T, rounded; 0 where T is empty, and where that would push voxels of it out
 //   (5)  support = T moved by shift;   stats_n = (shift along D, H, W; number of voxels in T)
-//   (6)  y[(r + shift) mod extent] = x[r], so that a density follows its support                                            roll
+//   (6)  y[(r + shift) mod extent] = x[r], so that a density follows its support                                           roll
 //
 // Shapes   x, y (N,D,H,W,2); b, before, support (N,D/2,H/2,W/2,1); thresholds (N,1,1,1,1); stats (N,1,1,1,4).
 // Aliases  support may be before. y must not be x.

@@ -1,5 +1,5 @@
-// support_update: what projection algorithms do in real space, where the crystal is known to lie in a support; and the sums that
-// some of them need.
+// support_update: what projection algorithms do in real space, where the crystal is known to lie in a support; and the sums
+// that some of them need.
 //
 // Arrays are in the transform's own order (wrapped_fft3d). S is the support, in a box of half the frame's extent around r = 0:
 // voxel i of an axis of E voxels is voxel (i + E/4) mod E of the box, if that is less than E/2, and outside S otherwise.
@@ -9,7 +9,7 @@
 //   (3)  sums_n = sum over all voxels of |x|^2;  and M = sum over S of x |x|, real and imaginary part
 //   (4)  y = -p where |p| < threshold sqrt(sums_n[0] / DHW),   p elsewhere                          charge flipping
 //
-// Shapes   support (N,D/2,H/2,W/2,1), not 0 in S; x, p, y (N,D,H,W,2); sums (N,1,1,1,3), an empty view where no phase is limited.
+// Shapes   support (N,D/2,H/2,W/2,1), not 0 in S; x, p, y (N,D,H,W,2); sums (N,1,1,1,3), read where phases are limited.
 // Aliases  y may be x or p.
 // Numerics sums in double, in an order fixed by the shape.
 // Cost     `cost`: p read, y written; x read where it counts everywhere outside S.
@@ -27,8 +27,8 @@ struct SupportUpdateParams {
 };
 
 template <class T>
-using SupportUpdate = void(Stream&, const SupportUpdateParams&, ConstView<T> support, ConstView<T> sums, ConstView<T> x, ConstView<T> p,
-                           View<T> y);
+using SupportUpdate = void(Stream&, const SupportUpdateParams&, ConstView<T> support, ConstView<T> sums, ConstView<T> x,
+                           ConstView<T> p, View<T> y);
 template <class T>
 using DensitySums = void(Stream&, ConstView<T> support, ConstView<T> x, View<T> sums);
 template <class T>

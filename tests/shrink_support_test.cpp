@@ -24,7 +24,8 @@ Array<float> blobs(const Shape& box) {
     for (Index d = 0; d < box.d; ++d)
       for (Index h = 0; h < box.h; ++h)
         for (Index w = 0; w < box.w; ++w, ++i) {
-          const auto x = static_cast<double>(d - box.d / 3 - n), y = static_cast<double>(h - box.h / 2 - 1), z = static_cast<double>(w - box.w / 3);
+          const auto x = static_cast<double>(d - box.d / 3 - n), y = static_cast<double>(h - box.h / 2 - 1),
+                     z = static_cast<double>(w - box.w / 3);
           const double r2 = x * x + y * y + z * z;
           b[i] = r2 < 12 ? static_cast<float>(std::exp(-r2 / 9) + 1e-3 * std::sin(static_cast<double>(i))) : 0.0F;
         }
@@ -62,8 +63,8 @@ TEST_SUITE("shrink_support") {
     }
     CHECK(shrink_support::reach(2) == 6);
     Array<float> x(s), b({1, 0, 0, 4, 1});
-    CHECK_THROWS_WITH_AS(cpu::blurred_amplitude(stream, 22, x, b), "blurred_amplitude: sigma is 22, at least 0 and at most 21 are possible",
-                         Error);
+    CHECK_THROWS_WITH_AS(cpu::blurred_amplitude(stream, 22, x, b),
+                         "blurred_amplitude: sigma is 22, at least 0 and at most 21 are possible", Error);
   }
 
   TEST_CASE("backends: every table's blur agrees with the reference, reaching past the ends or not") {
@@ -139,8 +140,8 @@ TEST_SUITE("shrink_support") {
               CAPTURE(most);
               const ShrinkSupportParams o{of, least, most};
               Array<double> support_ref(box), stats_ref({box.n, 1, 1, 1, 4});
-              reference::shrink_support<double>(stream, o, cast<double>(thresholds), cast<double>(*b), cast<double>(before), support_ref,
-                                                stats_ref);
+              reference::shrink_support<double>(stream, o, cast<double>(thresholds), cast<double>(*b), cast<double>(before),
+                                                support_ref, stats_ref);
               for (const auto* table : backends()) {
                 Array<float> support(box), stats(stats_ref.shape()), in_place = before;
                 table->shrink_support(stream, o, thresholds, *b, before, support, stats);

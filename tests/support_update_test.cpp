@@ -41,7 +41,8 @@ TEST_SUITE("support_update") {
     }
   }
 
-  TEST_CASE("backends: every table agrees with the reference, for all coefficients, with and without a range of phases, in place") {
+  TEST_CASE(
+      "backends: every table agrees with the reference, for all coefficients, with and without a range of phases, in place") {
     Stream stream(2);
     struct Kind {
       double x_in, p_in, x_out, p_out;

@@ -40,6 +40,12 @@ std::array<double, 2> two_numbers(const std::string& option, const std::string& 
   return values;
 }
 
+/// Partial coherence is the CPU's: a GPU is taken for it only where one was asked for, to be refused.
+Backend backend_for(const IterateOptions& options, const Common& common) {
+  const bool asked = !common.device.empty() && common.device != "auto";
+  return options.coherence == CoherenceModel::full || asked ? chosen_backend(common) : Backend{};
+}
+
 int iterate(Options& o, const Common& common) {
   auto& options = o.settings.options;
   require_writable_outputs(o.outputs, common);
@@ -49,6 +55,7 @@ int iterate(Options& o, const Common& common) {
   options.seed = common.seed;
   options.threads = thread_count(common);
   options.resume = resumes(options.resume, options.checkpoint, common.quiet);
+  options.backend = backend_for(options, common);
   watch_signals();
   Reconstruction r;
   {
@@ -225,6 +232,7 @@ void add_iterate(CLI::App& app, Common& common, Action& action) {
       ->capture_default_str()
       ->check(between(0, 0.4));
   add_iterate_settings(*c, o->settings);
+  add_device_option(*c, common, "the projections, but for ML and --coherence");
   add_common_options(*c, common);
   c->callback([o, &common, &action] {
     auto& s = o->settings;

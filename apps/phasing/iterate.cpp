@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <condition_variable>
+#include <exception>
+#include <memory>
 #include <mutex>
 #include <thread>
 
+#include "apps/phasing/device_starts.h"
 #include "apps/phasing/outcome.h"
 #include "apps/phasing/refine.h"
 #include "apps/phasing/simulate.h"
@@ -48,165 +51,6 @@ std::string fingerprint(const Pattern& pattern, const IterateOptions& o) {
                      object.imag(), o.starts, o.first_start, o.seed, o.free_fraction);
 }
 
-/// What all starts share and never write.
-struct Common {
-  const Pattern& pattern;
-  const IterateOptions& options;
-  Mask free;
-  PhaseProblem problem;
-  Mask first_support;
-  Index total, last_block;  ///< iterations in all, and before the recipe's last block
-
-  Common(const Pattern& p, const IterateOptions& o)
-      : pattern(p), options(o),
-        free(o.free_fraction > 0 ? make_free_mask(o.seed, p.intensity.extent, p.mask, {.fraction = o.free_fraction}) : Mask{}),
-        problem(p, free), total(iterations(o.recipe)), last_block(total - (o.recipe.empty() ? 0 : o.recipe.back().count)) {
-    require(total >= 1 && o.starts >= 1, "iterate: at least one start and one iteration are needed");
-    const Extent& e = p.intensity.extent;
-    const Extent half{e[0] / 2, e[1] / 2, e[2] / 2};
-    switch (o.first_support) {
-      case FirstSupport::given:
-        first_support = pad_or_crop(o.support, half);
-        require(voxels_in(first_support) > 0, "iterate: the support has no voxels");
-        break;
-      case FirstSupport::box:
-        first_support = box_support(e);
-        break;
-      case FirstSupport::autocorrelation:
-        first_support = autocorrelation_support(p, 0.04, 1.5, o.threads);
-        break;
-    }
-  }
-};
-
-/// One start, at one of its iterations.
-class Start {
- public:
-  Start(const Common& common, Index number, int threads)
-      : common_(common), iterator_(common.problem, threads), number_(number) {
-    const auto& o = common.options;
-    if (o.coherence != CoherenceModel::full)
-      iterator_.set_coherence(Coherence(common.problem.extent, o.coherence, o.coherence_width));
-    iterator_.set_support(common.first_support);
-    whole_support_ = common.first_support;
-    if (o.object.empty())
-      iterator_.start_random(o.seed + static_cast<std::uint64_t>(o.first_start + number));
-    else
-      iterator_.start_from(o.object);
-  }
-
-  Index number() const { return number_; }
-  Index iteration() const { return iteration_; }
-  double last_chi2() const { return chi2_.value.empty() ? 1 : chi2_.value.back(); }
-  const Curve& chi2() const { return chi2_; }
-  const Curve& size() const { return size_; }
-  Coherence* coherence() { return iterator_.coherence(); }
-
-  void step() {
-    const auto& o = common_.options;
-    before_step();
-    const Algorithm algorithm = algorithm_at(iteration_);
-    const double chi2 = iterator_.step(algorithm, o.step);
-    require(std::isfinite(chi2), "iterate: {} diverged at iteration {} of seed {}", name(algorithm), iteration_ + 1,
-            o.seed + static_cast<std::uint64_t>(o.first_start + number_));
-    ++iteration_;
-    chi2_.epoch.push_back(static_cast<double>(iteration_));
-    chi2_.value.push_back(chi2);
-    if (algorithm == Algorithm::er && iteration_ < common_.total && algorithm_at(iteration_) != Algorithm::er)
-      iterator_.update_coherence();
-  }
-
-  /// The crystal of this moment: P_S P_M x after anything but ER and ML. Works on a copy of the state.
-  Volume<Complex> object() {
-    const bool ends_inside =
-        iteration_ > 0 && (algorithm_at(iteration_ - 1) == Algorithm::er || algorithm_at(iteration_ - 1) == Algorithm::ml);
-    if (ends_inside) return iterator_.centre();
-    const auto kept = iterator_.state();
-    iterator_.step(Algorithm::er, {});
-    auto object = iterator_.centre();
-    iterator_.restore(kept);
-    return object;
-  }
-
-  void save(Checkpoint& c) const {
-    c.numbers["number"] = static_cast<double>(number_);
-    c.numbers["iteration"] = static_cast<double>(iteration_);
-    c.put("state", iterator_.state());
-    c.put("support", std::vector<double>(iterator_.support().data.begin(), iterator_.support().data.end()));
-    c.put("whole_support", std::vector<double>(whole_support_.data.begin(), whole_support_.data.end()));
-    c.put("chi2", chi2_.value);
-    c.put("size.iteration", size_.epoch);
-    c.put("size", size_.value);
-    if (auto* coherence = const_cast<PhaseIterator&>(iterator_).coherence()) c.put("coherence", coherence->state());
-  }
-  void load(const Checkpoint& c) {
-    iteration_ = static_cast<Index>(c.number("iteration"));
-    Mask support(whole_support_.extent);
-    const auto read = [&](const char* array) {
-      const auto values = c.values(array);
-      for (std::size_t i = 0; i < values.size(); ++i) support.data[i] = values[i] != 0;
-      return support;
-    };
-    whole_support_ = read("whole_support");
-    iterator_.set_support(read("support"));
-    set_resolution();
-    iterator_.restore(c.values("state"));
-    if (auto* coherence = iterator_.coherence()) coherence->restore(c.values("coherence"));
-    chi2_.value = c.values("chi2");
-    chi2_.epoch.clear();
-    for (std::size_t i = 1; i <= chi2_.value.size(); ++i) chi2_.epoch.push_back(static_cast<double>(i));
-    size_ = {c.values("size.iteration"), c.values("size")};
-  }
-
- private:
-  Algorithm algorithm_at(Index iteration) const {
-    for (const auto& block : common_.options.recipe)
-      if ((iteration -= block.count) < 0) return block.algorithm;
-    return Algorithm::er;
-  }
-
-  /// Resolution, support and twin, as they have to be for iteration `iteration_`.
-  void before_step() {
-    const auto& o = common_.options;
-    const auto& s = o.shrink_wrap;
-    if (o.low_resolution < 1 && (iteration_ % 10 == 0 || iteration_ == resolution_end())) set_resolution();
-    const Index stop = s.stop > 0 ? s.stop : std::max(common_.last_block, s.start + 1);
-    if (o.shrinks && iteration_ >= s.start && iteration_ < stop && (iteration_ - s.start) % s.step == 0) {
-      const double passed = static_cast<double>(iteration_ - s.start) / static_cast<double>(std::max<Index>(1, stop - s.start));
-      const double t = s.decay > 0 ? std::min(1.0, passed / s.decay) : 1;
-      const double sigma = s.sigma * std::pow(s.last_sigma / s.sigma, t);
-      const auto margin = static_cast<Index>(std::ceil(3 * sigma));
-      const double threshold = threshold_of(s, o.first_start + number_);
-      Mask support = shrink_wrap(iterator_.centre(margin), margin, whole_support_, s, threshold, sigma);
-      const auto shift = centring_shift(support);
-      iterator_.roll(shift);
-      whole_support_ = moved(support, shift);
-      iterator_.set_support(whole_support_);
-      size_.epoch.push_back(static_cast<double>(iteration_));
-      size_.value.push_back(static_cast<double>(voxels_in(whole_support_)));
-    }
-    if (o.detwin > 0 && iteration_ == o.detwin) iterator_.set_support(half_of(whole_support_));
-    if (o.detwin > 0 && iteration_ == o.detwin + o.detwin_length) iterator_.set_support(whole_support_);
-  }
-
-  Index resolution_end() const {
-    return static_cast<Index>(common_.options.low_resolution_end * static_cast<double>(common_.total));
-  }
-  void set_resolution() {
-    const auto& o = common_.options;
-    if (!(o.low_resolution < 1)) return;
-    const Index end = resolution_end();
-    const double t = static_cast<double>(iteration_ / 10 * 10) / static_cast<double>(std::max<Index>(1, end));
-    iterator_.limit_resolution(iteration_ >= end ? 1 : std::pow(o.low_resolution, 1 - t));
-  }
-
-  const Common& common_;
-  PhaseIterator iterator_;
-  Mask whole_support_;  ///< less of it is in use while twins are told apart
-  Index number_, iteration_ = 0;
-  Curve chi2_, size_;
-};
-
 /// A start's end.
 struct Finished {
   Index number = -1;
@@ -225,28 +69,38 @@ class Iteration {
       : options_(options), common_(pattern, options),
         workers_(static_cast<int>(std::min<Index>(options.threads, options.starts))),
         threads_each_(std::max(1, options.threads / workers_)), scores_(static_cast<std::size_t>(options.starts), unfinished),
-        taken_(scores_.size()) {}
+        taken_(scores_.size()) {
+    require(!on_device() || options.coherence == CoherenceModel::full,
+            "iterate: partial coherence is fitted on the CPU; use --device cpu");
+  }
 
   Reconstruction run(const std::function<void(const IterateProgress&)>& progress, const std::atomic<int>& stop);
 
  private:
   static constexpr double unfinished = std::numeric_limits<double>::infinity();
 
+  bool on_device() const { return !options_.backend.device->host_memory; }
+  void run_on_host(const std::function<void(const IterateProgress&)>& progress, const std::atomic<int>& stop);
+  void run_on_device(const std::function<void(const IterateProgress&)>& progress, const std::atomic<int>& stop);
+  /// To the end of the recipe; false when interrupted, or when the device failed.
+  bool advance(Context<float>& context, std::vector<std::unique_ptr<IterateStart>>& starts,
+               const std::function<void(const IterateProgress&)>& progress, const std::atomic<int>& stop);
+  std::vector<Index> next_numbers(Index most);
   void work(const std::atomic<int>& stop);
   /// To the end of the recipe; false when interrupted.
-  bool advance(Start& start, const std::atomic<int>& stop);
-  void finish(Start& start, bool complete);
+  bool advance(IterateStart& start, const std::atomic<int>& stop);
+  void finish(IterateStart& start, bool complete);
   Volume<float> calculated(const Volume<Complex>& object, Coherence* coherence) const;
   bool out_of_time() const { return options_.time_limit > 0 && since(started_) > options_.time_limit; }
   Index next_number();
-  void deposit(const Start& start);
+  void deposit(const IterateStart& start);
   void save_checkpoint() const;
   void load_checkpoint();
   IterateProgress status() const;
   Reconstruction result();
 
   const IterateOptions& options_;
-  Common common_;
+  IterateProblem common_;
   int workers_, threads_each_;
 
   mutable std::mutex mutex_;  ///< guards all below
@@ -265,7 +119,9 @@ class Iteration {
   std::atomic<bool> give_up_{false};
   double seconds_before_ = 0;
   Clock::time_point started_ = Clock::now();
-  std::string start_time_ = utc_now();
+  std::string start_time_ = utc_now(), device_ = options_.backend.name();
+  std::string device_failure_;      ///< why a device did not get further
+  std::exception_ptr device_error_;  ///< the same, to be thrown
 };
 
 Volume<float> Iteration::calculated(const Volume<Complex>& object, Coherence* coherence) const {
@@ -286,7 +142,7 @@ Index Iteration::next_number() {
   return -1;
 }
 
-void Iteration::deposit(const Start& start) {
+void Iteration::deposit(const IterateStart& start) {
   Checkpoint c;
   start.save(c);
   const std::lock_guard lock(mutex_);
@@ -297,7 +153,7 @@ void Iteration::deposit(const Start& start) {
   }
 }
 
-bool Iteration::advance(Start& start, const std::atomic<int>& stop) {
+bool Iteration::advance(IterateStart& start, const std::atomic<int>& stop) {
   auto deposited = Clock::now();
   while (start.iteration() < common_.total) {
     if (stop != 0 || give_up_ || out_of_time()) return false;
@@ -315,7 +171,7 @@ bool Iteration::advance(Start& start, const std::atomic<int>& stop) {
   return true;
 }
 
-void Iteration::finish(Start& start, bool complete) {
+void Iteration::finish(IterateStart& start, bool complete) {
   Finished f{start.number(), 0, start.object(), start.chi2(), start.size(), {}};
   const auto intensity = calculated(f.object, start.coherence());
   f.score = common_.free.empty() ? chi2(intensity, common_.pattern) : free_llk(intensity, common_.pattern, common_.free);
@@ -341,7 +197,7 @@ void Iteration::work(const std::atomic<int>& stop) {
     bool first = true;
     for (Index number; (first || stop == 0) && !give_up_ && (number = next_number()) >= 0; first = false) {
       const auto begin = Clock::now();
-      Start start(common_, number, threads_each_);
+      IterateStart start(common_, number, threads_each_);
       Checkpoint state;
       bool resumed = false;
       {
@@ -377,8 +233,107 @@ IterateProgress Iteration::status() const {
   return p;
 }
 
+/// Starts that are at the same iteration, so that they can go on side by side.
+std::vector<Index> Iteration::next_numbers(Index most) {
+  std::vector<Index> numbers;
+  const auto iteration = [&](Index n) {
+    const auto found = running_.find(n);
+    return found == running_.end() ? 0.0 : found->second.number("iteration");
+  };
+  if (const Index first = next_number(); first >= 0) numbers.push_back(first);
+  const std::lock_guard lock(mutex_);
+  for (Index n = 0; n < options_.starts && !numbers.empty() && static_cast<Index>(numbers.size()) < most; ++n) {
+    const auto at = static_cast<std::size_t>(n);
+    if (scores_[at] != unfinished || taken_[at] != 0 || iteration(n) != iteration(numbers.front())) continue;
+    taken_[at] = 1;
+    numbers.push_back(n);
+  }
+  return numbers;
+}
+
+bool Iteration::advance(Context<float>& context, std::vector<std::unique_ptr<IterateStart>>& starts,
+                        const std::function<void(const IterateProgress&)>& progress, const std::atomic<int>& stop) {
+  constexpr Index unseen = 128;  // iterations between two looks at the misfits, for which the device stands still
+  constexpr double keeping = 5;  // [s] between two looks at all, so that a device that fails has not worked for nothing
+  try {
+    DeviceStarts batch(context, common_, starts);
+    auto kept = Clock::now(), deposited = kept, shown = kept;
+    for (Index unread = 0; !batch.finished();) {
+      if (stop != 0 || out_of_time()) {
+        batch.keep();
+        return false;
+      }
+      const Index done = batch.advance(unseen);
+      unread += done;
+      iterations_done_ += done * static_cast<Index>(starts.size());
+      if (unread < unseen) continue;
+      chi2_ = batch.look();
+      unread = 0;
+      if (since(kept) > keeping) {
+        batch.keep();
+        kept = Clock::now();
+      }
+      if (!options_.checkpoint.empty() && since(deposited) > options_.checkpoint_interval) {
+        batch.keep();
+        for (const auto& s : starts) deposit(*s);
+        deposited = Clock::now();
+      }
+      if (since(shown) > 0.1) {
+        progress(status());
+        shown = Clock::now();
+      }
+    }
+    batch.keep();
+    return true;
+  } catch (const DeviceError& error) {
+    device_failure_ = error.what();
+    device_error_ = std::current_exception();
+    return false;
+  }
+}
+
+void Iteration::run_on_device(const std::function<void(const IterateProgress&)>& progress, const std::atomic<int>& stop) {
+  Context<float> context(options_.backend, options_.threads);
+  bool first = true;  // as in work()
+  for (std::vector<Index> numbers; (first || stop == 0) && !(numbers = next_numbers(DeviceStarts::together(common_.problem.extent))).empty();
+       first = false) {
+    const auto begin = Clock::now();
+    std::vector<std::unique_ptr<IterateStart>> starts(numbers.size());
+    const auto count = static_cast<Index>(numbers.size());
+    threads_each_ = std::max(1, options_.threads / static_cast<int>(count));
+    bool resumed = false;
+    side_by_side(count, options_.threads, [&](Index k) {
+      const Index number = numbers[static_cast<std::size_t>(k)];
+      auto start = std::make_unique<IterateStart>(common_, number, threads_each_);
+      if (const auto found = running_.find(number); found != running_.end()) start->load(found->second);
+      starts[static_cast<std::size_t>(k)] = std::move(start);
+    });
+    for (const auto& s : starts) resumed = resumed || s->iteration() > 0;
+    const bool complete = advance(context, starts, progress, stop);
+    // What a device that failed had not shown to the host is lost, and no result.
+    if (!device_failure_.empty()) std::erase_if(starts, [](const auto& s) { return s->iteration() == 0; });
+    side_by_side(static_cast<Index>(starts.size()), options_.threads,
+                 [&](Index k) { finish(*starts[static_cast<std::size_t>(k)], complete); });
+    if (complete && !resumed) longest_start_ = std::max(longest_start_, since(begin));
+    progress(status());
+    if (!complete) break;
+  }
+  if (device_error_ && best_.number < 0 && interrupted_.number < 0) std::rethrow_exception(device_error_);
+}
+
 Reconstruction Iteration::run(const std::function<void(const IterateProgress&)>& progress, const std::atomic<int>& stop) {
   if (options_.resume) load_checkpoint();
+  if (on_device())
+    run_on_device(progress, stop);
+  else
+    run_on_host(progress, stop);
+  if (!options_.checkpoint.empty()) save_checkpoint();
+  progress(status());
+  if (interrupted_.number >= 0 && interrupted_.better_than(best_)) best_ = std::move(interrupted_);
+  return result();
+}
+
+void Iteration::run_on_host(const std::function<void(const IterateProgress&)>& progress, const std::atomic<int>& stop) {
   working_ = workers_;
   std::vector<std::jthread> threads;
   for (int i = 0; i < workers_; ++i) threads.emplace_back([&] { work(stop); });
@@ -392,10 +347,6 @@ Reconstruction Iteration::run(const std::function<void(const IterateProgress&)>&
   }
   threads.clear();
   require(failure_.empty(), "{}", failure_);
-  if (!options_.checkpoint.empty()) save_checkpoint();
-  progress(status());
-  if (interrupted_.number >= 0 && interrupted_.better_than(best_)) best_ = std::move(interrupted_);
-  return result();
 }
 
 void Iteration::save_checkpoint() const {
@@ -488,7 +439,8 @@ Reconstruction Iteration::result() {
     }
   r.curves["chi2"] = best_.chi2;
   r.curves["support_voxels"] = best_.size;
-  r.device = device_name();
+  r.device = device_;
+  r.failure = device_failure_;
   r.start_time = start_time_;
   return r;
 }

@@ -7,6 +7,7 @@
 
 #include "apps/phasing/phase_iterator.h"
 #include "apps/phasing/support.h"
+#include "engine/backend.h"
 
 namespace fringe {
 
@@ -32,6 +33,8 @@ struct IterateOptions {
   std::uint64_t seed = 1;      ///< of the held-out voxels too
   double free_fraction = 0.05;
   double time_limit = 0;       ///< [s]; no start begins that would not end in time; 0: no limit
+  /// A GPU runs several starts side by side, but for ML; what it does is the CPU's to rounding. Not partial coherence.
+  Backend backend = {};
   int threads = 1;             ///< a start runs on one thread unless there are more threads than starts
   std::string checkpoint;      ///< file written every `checkpoint_interval` seconds and at the end; empty: none
   double checkpoint_interval = 60;
@@ -52,7 +55,8 @@ struct IterateProgress {
 
 /// As refine(): `stop` is a signal number when the run has to end at once; the same metrics, epochs being iterations; and
 /// support_voxels. The curve "start_free_llk" has every start's score over its seed. `progress` is called by the thread that
-/// called. The result is the same, bit for bit, for every number of threads.
+/// called. The result is the same, bit for bit, for every number of threads. When a device fails, what the host had seen of it is
+/// the result, and `failure` says why; when it had seen nothing, that is thrown.
 Reconstruction iterate(const Pattern& pattern, const IterateOptions& options,
                        const std::function<void(const IterateProgress&)>& progress, const std::atomic<int>& stop);
 

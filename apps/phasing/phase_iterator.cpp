@@ -185,25 +185,28 @@ void PhaseIterator::set_support(const Mask& support) {
   likelihood_.reset();
 }
 
-void PhaseIterator::limit_resolution(double share) {
-  likelihood_.reset();
-  if (share >= 1) {
-    limited_ = {};
-    return;
-  }
-  const auto [D, H, W] = problem_.extent;
-  if (limited_.empty()) limited_ = Planes<float>(problem_.extent);
+void limit_amplitude(const PhaseProblem& problem, double share, Stream& stream, Planes<float>& limited) {
+  const auto [D, H, W] = problem.extent;
+  if (limited.empty()) limited = Planes<float>(problem.extent);
   const auto window = [&](Index i, Index n) {
     const double q = 2 * static_cast<double>(i < n - i ? i : n - i) / static_cast<double>(n);
     return std::exp(-q * q / (2 * share * share));
   };
-  cpu::parallel_tasks(stream_, D, [&](Index d) {
+  cpu::parallel_tasks(stream, D, [&](Index d) {
     for (Index h = 0; h < H; ++h)
       for (Index w = 0; w < W; ++w) {
-        const float a = problem_.amplitude.plane(d)[h * W + w];
-        limited_.plane(d)[h * W + w] = a < 0 ? a : a * static_cast<float>(window(d, D) * window(h, H) * window(w, W));
+        const float a = problem.amplitude.plane(d)[h * W + w];
+        limited.plane(d)[h * W + w] = a < 0 ? a : a * static_cast<float>(window(d, D) * window(h, H) * window(w, W));
       }
   });
+}
+
+void PhaseIterator::limit_resolution(double share) {
+  likelihood_.reset();
+  if (share >= 1)
+    limited_ = {};
+  else
+    limit_amplitude(problem_, share, stream_, limited_);
 }
 
 void PhaseIterator::begin_projection() {
@@ -507,6 +510,21 @@ Volume<Complex> PhaseIterator::centre(Index margin) const {
       for (Index w = 0; w < size[2]; ++w, ++i)
         out.data[static_cast<std::size_t>(i)] = x_.plane(from(d, 0))[from(h, 1) * e[2] + from(w, 2)];
   return out;
+}
+
+Volume<Complex> PhaseIterator::wrapped() const {
+  Volume<Complex> out(problem_.extent);
+  const Index n = problem_.extent[1] * problem_.extent[2];
+  for (Index d = 0; d < problem_.extent[0]; ++d) std::copy(x_.plane(d), x_.plane(d) + n, out.data.data() + d * n);
+  return out;
+}
+
+void PhaseIterator::set_wrapped(const Volume<Complex>& x) {
+  require(x.extent == problem_.extent, "iterate: an iterate of another extent");
+  const Index n = problem_.extent[1] * problem_.extent[2];
+  for (Index d = 0; d < problem_.extent[0]; ++d) std::copy(x.data.data() + d * n, x.data.data() + (d + 1) * n, x_.plane(d));
+  transformed_ = false;
+  likelihood_.reset();
 }
 
 void PhaseIterator::roll(const std::array<Index, 3>& shift) {

@@ -59,6 +59,9 @@ struct PhaseProblem {
   double power = 0;         ///< sum a^2
 };
 
+/// The amplitudes times exp(-(Q/Q_max)^2 / (2 share^2)), Q_max half the extent.
+void limit_amplitude(const PhaseProblem& problem, double share, Stream& stream, Planes<float>& limited);
+
 struct PhaseStep {
   double beta = 0.9;
   double charge_threshold = 1.1;             ///< delta of (6), in root mean squares of P_M x
@@ -81,7 +84,7 @@ class PhaseIterator {
   void set_support(const Mask& support);
   const Mask& support() const { return support_; }
 
-  /// Multiplies the measured amplitudes by exp(-(Q/Q_max)^2 / (2 share^2)), Q_max half the extent; 1 or more: as measured.
+  /// The amplitudes of limit_amplitude(); a share of 1 or more: as measured.
   void limit_resolution(double share);
 
   /// Makes the illumination partially coherent.
@@ -96,6 +99,10 @@ class PhaseIterator {
   Volume<Complex> centre(Index margin = 0) const;
   /// Moves x by whole voxels, around the array's ends.
   void roll(const std::array<Index, 3>& shift);
+
+  /// x as it lies in memory, r = 0 at index 0, without what keeps planes apart; and x anew.
+  Volume<Complex> wrapped() const;
+  void set_wrapped(const Volume<Complex>& x);
 
   /// x, and what else the next step depends on.
   std::vector<double> state() const;

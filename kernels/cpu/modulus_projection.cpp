@@ -53,7 +53,8 @@ namespace {
 HWY_EXPORT(project_run);
 }
 
-void modulus_projection(Stream& stream, float factor, ConstView<float> a, ConstView<float> f, View<float> y, View<float> misfit) {
+void modulus_projection(Stream& stream, float factor, ConstView<float> a, ConstView<float> f, View<float> y,
+                        View<float> misfit) {
   modulus_projection::require_shapes(a.shape, f.shape, y.shape, misfit.shape);
   const Index voxels = f.shape.voxels();
   for (Index n = 0; n < f.shape.n; ++n) {
@@ -61,7 +62,8 @@ void modulus_projection(Stream& stream, float factor, ConstView<float> a, ConstV
     const Index first = 2 * n * voxels;
     double sum = 0;
     parallel_sums<1>(stream, voxels, &sum, [&](Index begin, Index end, double* out) {
-      *out = HWY_DYNAMIC_DISPATCH(project_run)(factor, an + begin, f.data + first + 2 * begin, y.data + first + 2 * begin, end - begin);
+      *out = HWY_DYNAMIC_DISPATCH(project_run)(factor, an + begin, f.data + first + 2 * begin, y.data + first + 2 * begin,
+                                               end - begin);
     });
     misfit[n] = static_cast<float>(sum);
   }

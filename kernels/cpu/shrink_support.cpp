@@ -1,4 +1,5 @@
-// Strategy: (1) axis by axis, W first, in scratch memory; of the planes and rows that the next axis does not need nothing is made.
+// Strategy: (1) axis by axis, W first, in scratch memory; of the planes and rows that the next axis does not need nothing is
+// made.
 // (2) to (5) are one task a sample, (6) one a row.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/shrink_support.cpp"
@@ -33,8 +34,8 @@ HWY_EXPORT(weighted);
 Index wrapped(Index i, Index n) { return (i % n + n) % n; }
 
 /// (2) to (5) for one sample; `sorted` is memory for as many voxels.
-void shrink_one(const ShrinkSupportParams& o, float threshold, const float* b, const float* before, const Shape& box, float* sorted,
-                float* support, float* stats) {
+void shrink_one(const ShrinkSupportParams& o, float threshold, const float* b, const float* before, const Shape& box,
+                float* sorted, float* support, float* stats) {
   const Index voxels = box.voxels();
   double squares = 0, cubes = 0, within = 0, count = 0, largest = 0;
   for (Index i = 0; i < voxels; ++i) {
@@ -91,7 +92,7 @@ void blurred_amplitude(Stream& stream, float sigma, ConstView<float> x, View<flo
   const auto g = [&](Index t) { return reach == 0 ? 1.0 : std::exp(-static_cast<double>(t * t) / (2.0 * sigma * sigma)); };
   for (Index k = 0; k < taps; ++k) total += g(k - reach);
   for (Index k = 0; k < taps; ++k) weight[static_cast<std::size_t>(k)] = static_cast<float>(g(k - reach) / total);
-  // |x| along W, and blurred along H, for a plane of the box and its reach along D; a row of |x| is longer than the box by the reach.
+  // Planes of the box, and within reach of it along D, are blurred along W and H; a row of |x| is longer by the reach.
   const Index planes = box.d + 2 * reach, rows = box.h + 2 * reach, plane = box.h * box.w, row = box.w + 2 * reach;
   float* const blurred = stream.scratch<float>(s.n * planes * plane + stream.threads() * (row + rows * box.w));
   parallel_pieces(stream, s.n * planes, [&](Index piece, Index task) {

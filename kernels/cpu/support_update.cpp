@@ -1,5 +1,5 @@
-// Strategy: row by row. Along W the box is the two ends of a row, so that a row falls into three pieces, of which the middle one
-// knows no support.
+// Strategy: row by row. Along W the box is the two ends of a row, so that a row falls into three pieces, of which the middle
+// one knows no support.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/support_update.cpp"
 #include "hwy/foreach_target.h"
@@ -53,7 +53,8 @@ HWY_EXPORT(flip);
 /// Calls outside(begin, end) and inside(begin, end, s) for the pieces of row (n, d, h), s[w] being the support of voxel w.
 template <class Outside, class Inside>
 void over_row(ConstView<float> support, const Shape& frame, Index task, const Outside& outside, const Inside& inside) {
-  const Index h = support_update::box_index(task % frame.h, frame.h), d = support_update::box_index(task / frame.h % frame.d, frame.d);
+  const Index h = support_update::box_index(task % frame.h, frame.h),
+              d = support_update::box_index(task / frame.h % frame.d, frame.d);
   const Shape& box = support.shape;
   if (d >= box.d || h >= box.h) {
     outside(Index{0}, frame.w);
@@ -68,8 +69,8 @@ void over_row(ConstView<float> support, const Shape& frame, Index task, const Ou
 
 }  // namespace
 
-void support_update(Stream& stream, const SupportUpdateParams& o, ConstView<float> support, ConstView<float> sums, ConstView<float> x,
-                    ConstView<float> p, View<float> y) {
+void support_update(Stream& stream, const SupportUpdateParams& o, ConstView<float> support, ConstView<float> sums,
+                    ConstView<float> x, ConstView<float> p, View<float> y) {
   support_update::require_shapes(o, support.shape, sums.shape, x.shape, p.shape, y.shape);
   const support_update::PhaseSector<float> sector(o);
   const auto x_in = static_cast<float>(o.x_in), p_in = static_cast<float>(o.p_in), x_out = static_cast<float>(o.x_out),
@@ -84,7 +85,8 @@ void support_update(Stream& stream, const SupportUpdateParams& o, ConstView<floa
     over_row(
         support, s, task,
         [&](Index begin, Index end) {
-          HWY_DYNAMIC_DISPATCH(combine)(x_out, p_out, xr + 2 * begin, pr + 2 * begin, yr + 2 * begin, 2 * (end - begin));  // (1)
+          HWY_DYNAMIC_DISPATCH(combine)
+          (x_out, p_out, xr + 2 * begin, pr + 2 * begin, yr + 2 * begin, 2 * (end - begin));  // (1)
         },
         [&](Index begin, Index end, const float* in_s) {
           for (Index w = begin; w < end; ++w) {

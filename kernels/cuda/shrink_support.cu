@@ -1,9 +1,9 @@
-// Strategy: (1) in three launches, one an axis, W first; the intermediate arrays hold what the next axis needs and no more. Each
-// number is a thread's, whose taps are in cache.
-// (2) to (5) are one block a sample, which reads b a few times: no number has to leave the multiprocessor between them, and starts
-// are many. The k-th largest number is found by the digits of its bits (which order as numbers not below zero do), 11, 10 and 10 of
-// them at a time, from counts in shared memory: integers, whose sums know no order. It is looked for only where the level has to
-// give way. Zeros, of which there are many around a crystal, are not counted: they are the smallest.
+// Strategy: (1) in three launches, one an axis, W first; the intermediate arrays hold what the next axis needs and no more.
+// Each number is a thread's, whose taps are in cache.
+// (2) to (5) are one block a sample, which reads b a few times: no number has to leave the multiprocessor between them, and
+// starts are many. The k-th largest number is found by the digits of its bits (which order as numbers not below zero do), 11,
+// 10 and 10 of them at a time, from counts in shared memory: integers, whose sums know no order. It is looked for only where
+// the level has to give way. Zeros, of which there are many around a crystal, are not counted: they are the smallest.
 // (6) one thread a voxel, its shift read from memory.
 #include "kernels/shrink_support.h"
 
@@ -27,7 +27,7 @@ __device__ __forceinline__ unsigned wrapped(int i, unsigned n) {
   return static_cast<unsigned>(m < 0 ? m + static_cast<int>(n) : m);
 }
 
-/// Of a line of `n` numbers `stride` apart, around its ends, from number `first` on: the sum of (1) of what value() makes of them.
+/// The sum of (1) over a line of `n` voxels, around its ends, from voxel `first` on, of what value() makes of them.
 template <class F>
 __device__ __forceinline__ float along(const Weights& g, unsigned n, int first, const F& value) {
   unsigned at = wrapped(first, n);
@@ -113,8 +113,8 @@ __device__ float ranked(const float* b, unsigned count, unsigned k, unsigned* co
   return __uint_as_float(known);
 }
 
-/// a / b, whole numbers of which b is not below zero, rounded away from zero; 0 where b is 0. Without the division of doubles, whose
-/// registers spill here.
+/// a / b, whole numbers of which b is not below zero, rounded away from zero; 0 where b is 0. Without the division of doubles,
+/// whose registers spill here.
 __device__ __forceinline__ int rounded_quotient(double a, double b) {
   int q = 0;
   while (b > 0 && (2 * q + 1) * b <= 2 * fabs(a)) ++q;
@@ -122,8 +122,9 @@ __device__ __forceinline__ int rounded_quotient(double a, double b) {
 }
 
 __global__ void __launch_bounds__(shrink_threads)
-    shrink_support_kernel(ThresholdOf of, unsigned least, unsigned most, const float* thresholds, const __grid_constant__ Extents box,
-                          unsigned count, const float* b, const float* before, float* support, float* stats) {
+    shrink_support_kernel(ThresholdOf of, unsigned least, unsigned most, const float* thresholds,
+                          const __grid_constant__ Extents box, unsigned count, const float* b, const float* before,
+                          float* support, float* stats) {
   __shared__ unsigned counts[bins];
   const unsigned n = blockIdx.x;
   b += static_cast<Index>(n) * count, before += static_cast<Index>(n) * count, support += static_cast<Index>(n) * count;
@@ -182,10 +183,11 @@ __global__ void __launch_bounds__(shrink_threads)
     const bool from_box = d < box.d && h < box.h && w < box.w;
     support[i] = from_box && in(box.at(0, d, h, w, 0)) ? 1.0F : 0.0F;  // (5)
   });
-  if (threadIdx.x < 4) stats[4 * n + threadIdx.x] = static_cast<float>(threadIdx.x == 0   ? shift[0]
-                                                                       : threadIdx.x == 1 ? shift[1]
-                                                                       : threadIdx.x == 2 ? shift[2]
-                                                                                          : static_cast<int>(found));
+  if (threadIdx.x < 4)
+    stats[4 * n + threadIdx.x] = static_cast<float>(threadIdx.x == 0   ? shift[0]
+                                                    : threadIdx.x == 1 ? shift[1]
+                                                    : threadIdx.x == 2 ? shift[2]
+                                                                       : static_cast<int>(found));
 }
 
 __global__ void roll_kernel(const float* stats, const __grid_constant__ Extents e, unsigned count, const float* x, float* y) {
@@ -218,8 +220,8 @@ void blurred_amplitude(Stream& stream, float sigma, ConstView<float> x, View<flo
   const auto size = [](const Shape& s) { return static_cast<unsigned>(s.size()); };
   LAUNCH(blur_along_w_kernel, grid_for(along_w.size(), threads), threads, 0, stream, g, Extents(x.shape.with_channels(1)),
          reinterpret_cast<const float2*>(x.data), Extents(along_w), size(along_w), first);
-  LAUNCH(blur_kernel<false>, grid_for(along_h.size(), threads), threads, 0, stream, g, Extents(along_w), first, Extents(along_h),
-         size(along_h), second);
+  LAUNCH(blur_kernel<false>, grid_for(along_h.size(), threads), threads, 0, stream, g, Extents(along_w), first,
+         Extents(along_h), size(along_h), second);
   LAUNCH(blur_kernel<true>, grid_for(b.size(), threads), threads, 0, stream, g, Extents(along_h), second, Extents(b.shape),
          size(b.shape), b.data);
 }
@@ -227,15 +229,15 @@ void blurred_amplitude(Stream& stream, float sigma, ConstView<float> x, View<flo
 void shrink_support(Stream& stream, const ShrinkSupportParams& o, ConstView<float> thresholds, ConstView<float> b,
                     ConstView<float> before, View<float> support, View<float> stats) {
   shrink_support::require_shapes(o, thresholds.shape, b.shape, before.shape, support.shape, stats.shape);
-  LAUNCH(shrink_support_kernel, static_cast<unsigned>(b.shape.n), shrink_threads, 0, stream, o.of, static_cast<unsigned>(o.least),
-         static_cast<unsigned>(o.most), thresholds.data, Extents(b.shape), static_cast<unsigned>(b.shape.voxels()), b.data, before.data,
-         support.data, stats.data);
+  LAUNCH(shrink_support_kernel, static_cast<unsigned>(b.shape.n), shrink_threads, 0, stream, o.of,
+         static_cast<unsigned>(o.least), static_cast<unsigned>(o.most), thresholds.data, Extents(b.shape),
+         static_cast<unsigned>(b.shape.voxels()), b.data, before.data, support.data, stats.data);
 }
 
 void roll(Stream& stream, ConstView<float> stats, ConstView<float> x, View<float> y) {
   shrink_support::require_roll(stats.shape, x.shape, y.shape);
-  LAUNCH(roll_kernel, grid_for(x.size(), threads), threads, 0, stream, stats.data, Extents(x.shape), static_cast<unsigned>(x.size()),
-         x.data, y.data);
+  LAUNCH(roll_kernel, grid_for(x.size(), threads), threads, 0, stream, stats.data, Extents(x.shape),
+         static_cast<unsigned>(x.size()), x.data, y.data);
 }
 
 }  // namespace fringe::cuda

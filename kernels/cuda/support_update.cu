@@ -1,6 +1,6 @@
-// Strategy: blockIdx.x is a plane of a sample, blockIdx.y a piece of it, a thread makes one voxel at a time: its place in the box
-// then costs one division. What a coefficient of 0 makes needless is not read: ER reads p in S alone, HIO x outside S alone but
-// for the last row of a warp.
+// Strategy: blockIdx.x is a plane of a sample, blockIdx.y a piece of it, a thread makes one voxel at a time: its place in the
+// box then costs one division. What a coefficient of 0 makes needless is not read: ER reads p in S alone, HIO x outside S
+// alone but for the last row of a warp.
 #include "kernels/support_update.h"
 
 #include "kernels/cuda/place.cuh"
@@ -17,7 +17,8 @@ struct Coefficients {
 
 /// The support of a voxel, sample n's box being `s`.
 __device__ __forceinline__ bool in_support(const float* s, const Extents& e, unsigned d, unsigned h, unsigned w) {
-  const unsigned i = support_update::box_index(d, e.d), j = support_update::box_index(h, e.h), k = support_update::box_index(w, e.w);
+  const unsigned i = support_update::box_index(d, e.d), j = support_update::box_index(h, e.h),
+                 k = support_update::box_index(w, e.w);
   return i < e.d / 2 && j < e.h / 2 && k < e.w / 2 && s[(i * (e.h / 2) + j) * (e.w / 2) + k] != 0;
 }
 
@@ -25,9 +26,9 @@ __device__ __forceinline__ unsigned box_voxels(const Extents& e) { return (e.d /
 
 template <bool LimitsPhase>
 __global__ void __launch_bounds__(threads)
-    support_update_kernel(const __grid_constant__ Coefficients c, const __grid_constant__ support_update::PhaseSector<float> sector,
-                          const float* support, const float* sums, const __grid_constant__ Extents e, const float2* x, const float2* p,
-                          float2* y) {
+    support_update_kernel(const __grid_constant__ Coefficients c,
+                          const __grid_constant__ support_update::PhaseSector<float> sector, const float* support,
+                          const float* sums, const __grid_constant__ Extents e, const float2* x, const float2* p, float2* y) {
   const unsigned n = blockIdx.x / e.d, d = blockIdx.x - n * e.d, plane = e.h * e.w;
   const float* const s = support + static_cast<Index>(n) * box_voxels(e);
   float mr = 1, mi = 0;
@@ -58,7 +59,7 @@ __global__ void __launch_bounds__(sample_threads)
     density_sums_kernel(const float* support, const __grid_constant__ Extents e, const float2* x, Index voxels, double* parts) {
   const float* const s = support + static_cast<Index>(blockIdx.y) * box_voxels(e);
   const float2* const xn = x + static_cast<Index>(blockIdx.y) * voxels;
-  sum_piece<3>(voxels, parts, [&](Index i, double (&sums)[3]) {
+  sum_piece<3>(voxels, parts, [&](Index i, double(&sums)[3]) {
     const Place at(static_cast<unsigned>(i), e);
     const double re = xn[i].x, im = xn[i].y, squares = re * re + im * im;
     sums[0] += squares;  // (3)
@@ -90,17 +91,20 @@ float2* pairs(View<float> x) { return reinterpret_cast<float2*>(x.data); }
 
 }  // namespace
 
-void support_update(Stream& stream, const SupportUpdateParams& o, ConstView<float> support, ConstView<float> sums, ConstView<float> x,
-                    ConstView<float> p, View<float> y) {
+void support_update(Stream& stream, const SupportUpdateParams& o, ConstView<float> support, ConstView<float> sums,
+                    ConstView<float> x, ConstView<float> p, View<float> y) {
   support_update::require_shapes(o, support.shape, sums.shape, x.shape, p.shape, y.shape);
-  const Coefficients c{static_cast<float>(o.x_in), static_cast<float>(o.p_in), static_cast<float>(o.x_out), static_cast<float>(o.p_out)};
+  const Coefficients c{static_cast<float>(o.x_in), static_cast<float>(o.p_in), static_cast<float>(o.x_out),
+                       static_cast<float>(o.p_out)};
   const support_update::PhaseSector<float> sector(o);
   const Extents e(x.shape.with_channels(1));
   const dim3 grid(e.d * static_cast<unsigned>(x.shape.n), std::min(64U, blocks_for(e.h * e.w, static_cast<unsigned>(threads))));
   if (o.limits_phase)
-    LAUNCH(support_update_kernel<true>, grid, threads, 0, stream, c, sector, support.data, sums.data, e, pairs(x), pairs(p), pairs(y));
+    LAUNCH(support_update_kernel<true>, grid, threads, 0, stream, c, sector, support.data, sums.data, e, pairs(x), pairs(p),
+           pairs(y));
   else
-    LAUNCH(support_update_kernel<false>, grid, threads, 0, stream, c, sector, support.data, sums.data, e, pairs(x), pairs(p), pairs(y));
+    LAUNCH(support_update_kernel<false>, grid, threads, 0, stream, c, sector, support.data, sums.data, e, pairs(x), pairs(p),
+           pairs(y));
 }
 
 void density_sums(Stream& stream, ConstView<float> support, ConstView<float> x, View<float> sums) {
@@ -109,7 +113,8 @@ void density_sums(Stream& stream, ConstView<float> support, ConstView<float> x, 
   const Index voxels = x.shape.voxels();
   const dim3 grid(sample_pieces(voxels), static_cast<unsigned>(x.shape.n));
   auto* parts = stream.scratch<double>(3 * x.shape.n * grid.x);
-  LAUNCH(density_sums_kernel, grid, sample_threads, 0, stream, support.data, Extents(x.shape.with_channels(1)), pairs(x), voxels, parts);
+  LAUNCH(density_sums_kernel, grid, sample_threads, 0, stream, support.data, Extents(x.shape.with_channels(1)), pairs(x),
+         voxels, parts);
   LAUNCH(density_sums_finish_kernel, dim3(1, grid.y), sample_threads, 0, stream, grid.x, parts, sums.data);
 }
 

@@ -12,8 +12,8 @@ Index shrink_support::reach(double sigma) { return static_cast<Index>(std::ceil(
 void shrink_support::require_blur(double sigma, const Shape& x, const Shape& b) {
   require(x.c == 2, "blurred_amplitude: x has {} channels, expected 2 (real, imaginary)", x.c);
   require_shape("blurred_amplitude", "b", b, {x.n, x.d / 2, x.h / 2, x.w / 2, 1});
-  require(sigma >= 0 && reach(sigma) <= most_reach, "blurred_amplitude: sigma is {}, at least 0 and at most {} are possible", sigma,
-          most_reach / 3);
+  require(sigma >= 0 && reach(sigma) <= most_reach, "blurred_amplitude: sigma is {}, at least 0 and at most {} are possible",
+          sigma, most_reach / 3);
 }
 
 void shrink_support::require_shapes(const ShrinkSupportParams& p, const Shape& thresholds, const Shape& b, const Shape& before,
@@ -51,7 +51,8 @@ void blurred_amplitude(Stream&, T sigma, ConstView<T> x, View<T> b) {
           for (Index i = -reach; i <= reach; ++i)
             for (Index j = -reach; j <= reach; ++j)
               for (Index k = -reach; k <= reach; ++k) {
-                const Index at[3] = {wrapped(d - s.d / 4 + i, s.d), wrapped(h - s.h / 4 + j, s.h), wrapped(w - s.w / 4 + k, s.w)};
+                const Index at[3] = {wrapped(d - s.d / 4 + i, s.d), wrapped(h - s.h / 4 + j, s.h),
+                                     wrapped(w - s.w / 4 + k, s.w)};
                 const double weight = g(i) * g(j) * g(k), re = x(n, at[0], at[1], at[2], 0), im = x(n, at[0], at[1], at[2], 1);
                 sum += weight * std::sqrt(re * re + im * im);  // (1)
                 weights += weight;
@@ -117,7 +118,8 @@ void roll(Stream&, ConstView<T> stats, ConstView<T> x, View<T> y) {
       for (Index h = 0; h < s.h; ++h)
         for (Index w = 0; w < s.w; ++w)
           for (Index c = 0; c < s.c; ++c)
-            y(n, wrapped(d + shift(0), s.d), wrapped(h + shift(1), s.h), wrapped(w + shift(2), s.w), c) = x(n, d, h, w, c);  // (6)
+            y(n, wrapped(d + shift(0), s.d), wrapped(h + shift(1), s.h), wrapped(w + shift(2), s.w), c) =
+                x(n, d, h, w, c);  // (6)
   }
 }
 

@@ -9,14 +9,18 @@ Shape support_update::box_shape(const Shape& frame) { return {frame.n, frame.d /
 
 template <class T>
 support_update::PhaseSector<T>::PhaseSector(const SupportUpdateParams& p)
-    : low_re(static_cast<T>(std::cos(p.low))), low_im(static_cast<T>(std::sin(p.low))), high_re(static_cast<T>(std::cos(p.high))),
-      high_im(static_cast<T>(std::sin(p.high))), wide(p.high - p.low >= std::numbers::pi) {}
+    : low_re(static_cast<T>(std::cos(p.low))),
+      low_im(static_cast<T>(std::sin(p.low))),
+      high_re(static_cast<T>(std::cos(p.high))),
+      high_im(static_cast<T>(std::sin(p.high))),
+      wide(p.high - p.low >= std::numbers::pi) {}
 template struct support_update::PhaseSector<float>;
 template struct support_update::PhaseSector<double>;
 
 Cost support_update::cost(const SupportUpdateParams& p, const Shape& frame, std::size_t element_bytes) {
   const auto voxels = static_cast<double>(frame.rows());
-  const double x = (p.x_in != 0 ? 0.125 : 0) + (p.x_out != 0 ? 0.875 : 0), of_p = (p.p_in != 0 ? 0.125 : 0) + (p.p_out != 0 ? 0.875 : 0);
+  const double x = (p.x_in != 0 ? 0.125 : 0) + (p.x_out != 0 ? 0.875 : 0),
+               of_p = (p.p_in != 0 ? 0.125 : 0) + (p.p_out != 0 ? 0.875 : 0);
   return {6 * voxels, (2 * (1 + x + of_p) + 0.125) * voxels * static_cast<double>(element_bytes)};
 }
 
@@ -35,7 +39,8 @@ namespace {
 /// Whether the voxel is in S.
 template <class T>
 bool inside(ConstView<T> support, const Shape& frame, Index n, Index d, Index h, Index w) {
-  const Index i = support_update::box_index(d, frame.d), j = support_update::box_index(h, frame.h), k = support_update::box_index(w, frame.w);
+  const Index i = support_update::box_index(d, frame.d), j = support_update::box_index(h, frame.h),
+              k = support_update::box_index(w, frame.w);
   return i < support.shape.d && j < support.shape.h && k < support.shape.w && support(n, i, j, k, 0) != 0;
 }
 
@@ -51,8 +56,8 @@ void over_voxels(const Shape& s, const F& f) {
 }  // namespace
 
 template <class T>
-void support_update(Stream&, const SupportUpdateParams& o, ConstView<T> support, ConstView<T> sums, ConstView<T> x, ConstView<T> p,
-                    View<T> y) {
+void support_update(Stream&, const SupportUpdateParams& o, ConstView<T> support, ConstView<T> sums, ConstView<T> x,
+                    ConstView<T> p, View<T> y) {
   support_update::require_shapes(o, support.shape, sums.shape, x.shape, p.shape, y.shape);
   const support_update::PhaseSector<T> sector(o);
   over_voxels(x.shape, [&](Index at, Index n, Index d, Index h, Index w) {

@@ -31,8 +31,9 @@ void transform(ConstView<T> x, View<T> y, double sign) {
       for (Index k = 0; k < length; ++k) {
         Complex sum = 0;
         for (Index j = 0; j < length; ++j)
-          sum += field[static_cast<std::size_t>(i + j * stride)] *
-                 std::polar(1.0, sign * 2 * std::numbers::pi * static_cast<double>(k * j % length) / static_cast<double>(length));
+          sum +=
+              field[static_cast<std::size_t>(i + j * stride)] *
+              std::polar(1.0, sign * 2 * std::numbers::pi * static_cast<double>(k * j % length) / static_cast<double>(length));
         line[static_cast<std::size_t>(k)] = sum;
       }
       for (Index k = 0; k < length; ++k) field[static_cast<std::size_t>(i + k * stride)] = line[static_cast<std::size_t>(k)];

@@ -1,0 +1,116 @@
+#include "apps/phasing/device_starts.h"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+namespace fringe {
+
+void side_by_side(Index count, int threads, const std::function<void(Index)>& body) {
+  std::atomic<Index> next{0};
+  std::exception_ptr thrown;
+  std::mutex mutex;
+  const auto work = [&] {
+    try {
+      for (Index k; (k = next++) < count;) body(k);
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (!thrown) thrown = std::current_exception();
+    }
+  };
+  {
+    std::vector<std::jthread> team;
+    for (Index i = 1; i < std::min<Index>(threads, count); ++i) team.emplace_back(work);
+    work();
+  }
+  if (thrown) std::rethrow_exception(thrown);
+}
+
+DeviceStarts::DeviceStarts(Context<float>& context, const IterateProblem& common,
+                           std::vector<std::unique_ptr<IterateStart>>& starts)
+    : context_(context),
+      common_(common),
+      starts_(starts),
+      iterator_(context, common.problem, common.options.step, static_cast<Index>(starts.size())),
+      unkept_(starts.size()),
+      iteration_(starts.front()->iteration()) {
+  for (const auto& s : starts) {
+    require(s->iteration() == iteration_, "iterate: starts at iterations {} and {} cannot go on side by side", iteration_,
+            s->iteration());
+    thresholds_.push_back(common.threshold_of_start(s->number()));
+  }
+}
+
+Index DeviceStarts::together(const Extent& e) {
+  constexpr double bytes = 32 << 20;  // of the 50 MB of cache of an H100 and an H200, for x and its transform
+  return std::clamp<Index>(static_cast<Index>(bytes / (16 * static_cast<double>(e[0] * e[1] * e[2]))), 1, 64);
+}
+
+void DeviceStarts::to_device() {
+  std::vector<const PhaseIterator*> iterators;
+  std::vector<const Mask*> whole;
+  for (const auto& s : starts_) {
+    iterators.push_back(&s->iterator());
+    whole.push_back(&s->whole_support());
+  }
+  iterator_.upload(iterators, whole);
+  if (common_.limits_resolution()) iterator_.limit_resolution(common_.resolution_at(iteration_));
+  on_device_ = true;
+}
+
+Index DeviceStarts::advance_on_host(Index most) {
+  keep();
+  on_device_ = false;
+  Index count = 1;
+  while (count < most && iteration_ + count < common_.total && !DeviceIterator::runs(common_.algorithm_at(iteration_ + count)))
+    ++count;
+  side_by_side(static_cast<Index>(starts_.size()), context_.stream.threads(), [&](Index k) {
+    for (Index i = 0; i < count; ++i) starts_[static_cast<std::size_t>(k)]->step();
+  });
+  iteration_ += count;
+  return count;
+}
+
+Index DeviceStarts::advance(Index most) {
+  const Algorithm algorithm = common_.algorithm_at(iteration_);
+  if (!DeviceIterator::runs(algorithm)) return advance_on_host(most);
+  if (!on_device_) to_device();
+  if (common_.resolution_changes_at(iteration_)) iterator_.limit_resolution(common_.resolution_at(iteration_));
+  if (common_.wraps_at(iteration_))
+    iterator_.shrink_wrap(common_.options.shrink_wrap, thresholds_, common_.sigma_at(iteration_));
+  if (common_.halves_at(iteration_)) iterator_.use_half_supports();
+  if (common_.mends_at(iteration_)) iterator_.use_whole_supports();
+  const Index count = std::min(most, common_.alike_from(iteration_));
+  iterator_.run(algorithm, count);
+  iteration_ += count;
+  return count;
+}
+
+double DeviceStarts::look() {
+  const auto news = iterator_.read();
+  for (std::size_t k = 0; k < news.size(); ++k) {
+    auto& r = unkept_[k];
+    for (const double misfit : news[k].misfit) {
+      common_.require_finite(misfit, starts_[k]->iteration() + static_cast<Index>(r.misfit.size()), starts_[k]->number());
+      r.misfit.push_back(misfit);
+    }
+    r.support_voxels.insert(r.support_voxels.end(), news[k].support_voxels.begin(), news[k].support_voxels.end());
+  }
+  return unkept_.front().misfit.empty() ? starts_.front()->last_chi2() : unkept_.front().misfit.back();
+}
+
+void DeviceStarts::keep() {
+  if (!on_device_) return;
+  look();
+  std::vector<PhaseIterator*> iterators;
+  for (const auto& s : starts_) iterators.push_back(&s->iterator());
+  auto whole = iterator_.download(iterators);
+  for (std::size_t k = 0; k < starts_.size(); ++k) {
+    starts_[k]->went_on(unkept_[k].misfit, unkept_[k].support_voxels, std::move(whole[k]));
+    unkept_[k] = {};
+  }
+}
+
+}  // namespace fringe
