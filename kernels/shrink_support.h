@@ -3,7 +3,7 @@
 // x is in the transform's own order; what is around r = 0 is its box (support_update.h).
 //
 //   (1)  b(r) = sum_t g(t) |x(r + t)| / sum_t g(t),  g(t) = exp(-|t|^2 / (2 sigma^2)), each component of t at most
-//        R = ceil(3 sigma) in magnitude; around the ends of x; |x| for sigma = 0                                blurred_amplitude
+//        R = ceil(3 sigma) in magnitude; around the ends of x; |x| for sigma = 0                             blurred_amplitude
 //   (2)  level = threshold_n * reference, brought between b_[most] and b_[least], where b_[k] is the k-th largest b
 //        reference = max b;  or the root mean square of b over the support before;  or sum b^3 / sum b^2
 //   (3)  T = { r : b(r) > 0 and b(r) >= level }

@@ -31,7 +31,8 @@ TEST_SUITE("wrapped_fft3d") {
   }
 
   TEST_CASE("backends: every table agrees with the sums, for even and odd extents, in place and not, the input untouched") {
-    for (const Shape s : {Shape{1, 1, 1, 1, 2}, Shape{2, 4, 6, 10, 2}, Shape{3, 5, 7, 3, 2}, Shape{1, 8, 8, 16, 2}, Shape{1, 11, 6, 2, 2}}) {
+    for (const Shape s : {Shape{1, 1, 1, 1, 2}, Shape{2, 4, 6, 10, 2}, Shape{3, 5, 7, 3, 2}, Shape{1, 8, 8, 16, 2},
+                          Shape{1, 11, 6, 2, 2}}) {
       const auto x = random_array<float>(s, 1);
       Stream stream(2);
       Array<double> y_ref(s), z_ref(s);

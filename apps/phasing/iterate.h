@@ -55,8 +55,8 @@ struct IterateProgress {
 
 /// As refine(): `stop` is a signal number when the run has to end at once; the same metrics, epochs being iterations; and
 /// support_voxels. The curve "start_free_llk" has every start's score over its seed. `progress` is called by the thread that
-/// called. The result is the same, bit for bit, for every number of threads. When a device fails, what the host had seen of it is
-/// the result, and `failure` says why; when it had seen nothing, that is thrown.
+/// called. The result is the same, bit for bit, for every number of threads. When a device fails, what the host had seen of it
+/// is the result, and `failure` says why; when it had seen nothing, that is thrown.
 Reconstruction iterate(const Pattern& pattern, const IterateOptions& options,
                        const std::function<void(const IterateProgress&)>& progress, const std::atomic<int>& stop);
 

@@ -28,9 +28,9 @@ TEST_SUITE("device") {
     };
     const std::string why = why_none();
     CHECK(refine("--device cpu").code == 0);
+    const std::string iterate = "iterate '" + (f / "c.cxi") + "' -o '" + (f / "i.cxi") + "' --recipe 20*ER --starts 1 ";
     for (const std::string coherence : {"full", "gaussian"})
-      CHECK(fringe::test::fringe(f, "iterate '" + (f / "c.cxi") + "' -o '" + (f / "i.cxi") + "' --recipe 20*ER --starts 1 --device auto --coherence " +
-                                        coherence).code == 0);
+      CHECK(fringe::test::fringe(f, iterate + "--device auto --coherence " + coherence).code == 0);
     const auto none = refine("--device cuda:99");
     CHECK(none.code == 1);
     CHECK(contains(none.err, "fringe: error: cuda:99: "));
@@ -39,8 +39,7 @@ TEST_SUITE("device") {
     if (why.empty()) return;  // the GPU's own tests take it from here
     CHECK(contains(automatic.err, "fringe: no GPU is used, the CPU is: " + why));
     for (const std::string& command : {"refine '" + (f / "c.cxi") + "' -o '" + (f / "r.cxi") + "'" + quick,
-                                      "iterate '" + (f / "c.cxi") + "' -o '" + (f / "i.cxi") + "' ",
-                                      "predict '" + (f / "m.h5") + "' '" + (f / "c.cxi") + "' -o '" + (f / "p.cxi") + "' ",
+                                      iterate, "predict '" + (f / "m.h5") + "' '" + (f / "c.cxi") + "' -o '" + (f / "p.cxi") + "' ",
                                       "train -o '" + (f / "t.h5") + "' --size 16 --width 2 --samples 4 --batch 2 --epochs 1 "}) {
       CAPTURE(command);
       const auto asked = fringe::test::fringe(f, command + "--device cuda:0");
