@@ -1,32 +1,10 @@
 #include "apps/phasing/device_starts.h"
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
-#include <mutex>
-#include <thread>
+
+#include "apps/phasing/parallel.h"
 
 namespace fringe {
-
-void side_by_side(Index count, int threads, const std::function<void(Index)>& body) {
-  std::atomic<Index> next{0};
-  std::exception_ptr thrown;
-  std::mutex mutex;
-  const auto work = [&] {
-    try {
-      for (Index k; (k = next++) < count;) body(k);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      if (!thrown) thrown = std::current_exception();
-    }
-  };
-  {
-    std::vector<std::jthread> team;
-    for (Index i = 1; i < std::min<Index>(threads, count); ++i) team.emplace_back(work);
-    work();
-  }
-  if (thrown) std::rethrow_exception(thrown);
-}
 
 DeviceStarts::DeviceStarts(Context<float>& context, const IterateProblem& common,
                            std::vector<std::unique_ptr<IterateStart>>& starts)
@@ -66,7 +44,7 @@ Index DeviceStarts::advance_on_host(Index most) {
   Index count = 1;
   while (count < most && iteration_ + count < common_.total && !DeviceIterator::runs(common_.algorithm_at(iteration_ + count)))
     ++count;
-  side_by_side(static_cast<Index>(starts_.size()), context_.stream.threads(), [&](Index k) {
+  parallel_items(static_cast<Index>(starts_.size()), context_.stream.threads(), [&](Index k) {
     for (Index i = 0; i < count; ++i) starts_[static_cast<std::size_t>(k)]->step();
   });
   iteration_ += count;

@@ -39,7 +39,4 @@ class DeviceStarts {
   bool on_device_ = false;  ///< where the newest x is
 };
 
-/// Calls body(k) for 0 <= k < count on up to `threads` threads; what one of them throws is thrown here.
-void side_by_side(Index count, int threads, const std::function<void(Index)>& body);
-
 }  // namespace fringe

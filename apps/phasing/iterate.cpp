@@ -10,6 +10,7 @@
 
 #include "apps/phasing/device_starts.h"
 #include "apps/phasing/outcome.h"
+#include "apps/phasing/parallel.h"
 #include "apps/phasing/refine.h"
 #include "apps/phasing/simulate.h"
 #include "engine/checkpoint.h"
@@ -302,7 +303,7 @@ void Iteration::run_on_device(const std::function<void(const IterateProgress&)>&
     const auto count = static_cast<Index>(numbers.size());
     threads_each_ = std::max(1, options_.threads / static_cast<int>(count));
     bool resumed = false;
-    side_by_side(count, options_.threads, [&](Index k) {
+    parallel_items(count, options_.threads, [&](Index k) {
       const Index number = numbers[static_cast<std::size_t>(k)];
       auto start = std::make_unique<IterateStart>(common_, number, threads_each_);
       if (const auto found = running_.find(number); found != running_.end()) start->load(found->second);
@@ -312,7 +313,7 @@ void Iteration::run_on_device(const std::function<void(const IterateProgress&)>&
     const bool complete = advance(context, starts, progress, stop);
     // What a device that failed had not shown to the host is lost, and no result.
     if (!device_failure_.empty()) std::erase_if(starts, [](const auto& s) { return s->iteration() == 0; });
-    side_by_side(static_cast<Index>(starts.size()), options_.threads,
+    parallel_items(static_cast<Index>(starts.size()), options_.threads,
                  [&](Index k) { finish(*starts[static_cast<std::size_t>(k)], complete); });
     if (complete && !resumed) longest_start_ = std::max(longest_start_, since(begin));
     progress(status());

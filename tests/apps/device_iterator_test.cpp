@@ -81,11 +81,4 @@ TEST_SUITE("device iterator") {
     CHECK(DeviceStarts::together({64, 64, 64}) == 8);
     CHECK(DeviceStarts::together({256, 256, 256}) == 1);
   }
-
-  TEST_CASE("what one of those that work side by side throws is thrown, once all have ended") {
-    std::atomic<int> done{0};
-    CHECK_THROWS_WITH_AS(side_by_side(5, 3, [&](Index k) { k == 2 ? fail("two") : void(++done); }), "two", Error);
-    CHECK(done >= 2);
-    side_by_side(0, 3, [&](Index) { ++done; });
-  }
 }
