@@ -15,6 +15,7 @@ void run_all(Bench& bench, const std::vector<NetworkCase>& networks) {
   bench_fused_max_pool(bench);
   bench_fused_separable_conv3d(bench);
   bench_leaky_relu(bench);
+  bench_likelihood_step(bench);
   bench_max_pool(bench);
   bench_modulus(bench);
   bench_modulus_projection(bench);

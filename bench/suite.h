@@ -16,6 +16,7 @@ void bench_fused_diffraction(Bench& bench);
 void bench_fused_max_pool(Bench& bench);
 void bench_fused_separable_conv3d(Bench& bench);
 void bench_leaky_relu(Bench& bench);
+void bench_likelihood_step(Bench& bench);
 void bench_max_pool(Bench& bench);
 void bench_modulus(Bench& bench);
 void bench_modulus_projection(Bench& bench);

@@ -12,6 +12,7 @@
 #include "kernels/fused_max_pool.h"
 #include "kernels/fused_separable_conv3d.h"
 #include "kernels/leaky_relu.h"
+#include "kernels/likelihood_step.h"
 #include "kernels/max_pool.h"
 #include "kernels/modulus.h"
 #include "kernels/modulus_projection.h"
@@ -68,6 +69,11 @@ struct KernelTable {
   IntensityBackward<T>* intensity_backward = nullptr;
   LeakyReluForward<T>* leaky_relu_forward = nullptr;
   LeakyReluBackward<T>* leaky_relu_backward = nullptr;
+  LikelihoodGradient<T>* likelihood_gradient = nullptr;
+  LikelihoodProducts<T>* likelihood_products = nullptr;
+  LikelihoodDirection<T>* likelihood_direction = nullptr;
+  LikelihoodSearch<T>* likelihood_search = nullptr;
+  LikelihoodAdvance<T>* likelihood_advance = nullptr;
   LogForward<T>* log_forward = nullptr;
   LogBackward<T>* log_backward = nullptr;
   MaxPoolForward<T>* max_pool_forward = nullptr;

@@ -232,7 +232,7 @@ void add_iterate(CLI::App& app, Common& common, Action& action) {
       ->capture_default_str()
       ->check(between(0, 0.4));
   add_iterate_settings(*c, o->settings);
-  add_device_option(*c, common, "the projections, but for ML and --coherence");
+  add_device_option(*c, common, "the projections, but for --coherence");
   add_common_options(*c, common);
   c->callback([o, &common, &action] {
     auto& s = o->settings;

@@ -73,6 +73,7 @@ DeviceIterator::DeviceIterator(Context<float>& context, const PhaseProblem& prob
 }
 
 void DeviceIterator::limit_resolution(double share) {
+  climbs_ = false;
   std::vector<float> values;
   if (share < 1) {
     Planes<float> limited;
@@ -94,6 +95,7 @@ void DeviceIterator::upload(std::span<const PhaseIterator* const> from, std::spa
     for (const auto v : whole[k]->data) all.push_back(v != 0 ? 1.0F : 0.0F);
   }
   x_.from_host(x), support_.from_host(support), whole_.from_host(all);
+  climbs_ = false;
 }
 
 std::vector<Mask> DeviceIterator::masks(const Tensor<float>& supports) const {
@@ -124,7 +126,8 @@ std::vector<Mask> DeviceIterator::download(std::span<PhaseIterator* const> to) c
 }
 
 void DeviceIterator::run(Algorithm algorithm, Index count) {
-  require(runs(algorithm), "iterate: {} does not run through a table of kernels", name(algorithm));
+  if (algorithm == Algorithm::ml && !climbs_) begin_likelihood();
+  climbs_ = algorithm == Algorithm::ml;
   while (count > 0) {
     const auto most = static_cast<std::uint64_t>(std::min(count, most_steps));
     const auto steps = static_cast<Index>(std::bit_floor(most));  // a graph for each power of two: few, and they fit together
@@ -150,10 +153,8 @@ void DeviceIterator::project(ConstView<float> x, View<float> y, View<float> misf
 
 void DeviceIterator::step(Algorithm algorithm, View<float> misfit) {
   using K = KernelTable<float>;
-  if (algorithm == Algorithm::dm && options_.beta != 1) {
-    difference_map(misfit);
-    return;
-  }
+  if (algorithm == Algorithm::ml) return likelihood_step(misfit);
+  if (algorithm == Algorithm::dm && options_.beta != 1) return difference_map(misfit);
   const SupportUpdateParams update = update_of(algorithm, options_);
   const bool flips = algorithm == Algorithm::cf, needs_sums = flips || update.limits_phase;
   if (needs_sums) context_.launch(&K::density_sums, "density_sums", support_.read(), x_.read(), sums_.view());
@@ -183,6 +184,45 @@ void DeviceIterator::difference_map(View<float> misfit) {
   combine(1, -b, 1, -b, kept, x_);
 }
 
+/// x = 0 outside S, and its transform; nothing is known of gradients yet.
+void DeviceIterator::begin_likelihood() {
+  using K = KernelTable<float>;
+  if (!likelihood_) {
+    const Shape& s = x_.shape();
+    likelihood_ = Likelihood{Tensor<float>(context_, s),
+                             Tensor<float>(context_, s),
+                             Tensor<float>(context_, s),
+                             Tensor<float>(context_, s),
+                             Tensor<float>(context_, {starts_, 1, 1, 1, 3}),
+                             Tensor<float>(context_, {starts_, 1, 1, 1, 2})};
+  }
+  for (const auto* t : {&likelihood_->before, &likelihood_->direction, &likelihood_->direction_field, &likelihood_->scalars})
+    t->fill(0);
+  SupportUpdateParams inside;
+  inside.x_in = 1, inside.p_in = 0;
+  context_.launch(&K::support_update, "support_update", inside, support_.read(), ConstView<float>{}, x_.read(), work_.read(),
+                  x_.view());
+  context_.launch(&K::wrapped_fft3d_forward, "wrapped_fft3d_forward", x_.read(), likelihood_->field.view());
+}
+
+/// (7) of phase_iterator.h, in the order of kernels/likelihood_step.h.
+void DeviceIterator::likelihood_step(View<float> misfit) {
+  using K = KernelTable<float>;
+  const Likelihood& l = *likelihood_;
+  const LikelihoodParams params{static_cast<double>(likelihood_background), 1 / static_cast<double>(x_.shape().voxels())};
+  context_.launch(&K::likelihood_gradient, "likelihood_gradient", params, amplitude_.read(), l.scalars.read(),
+                  l.direction_field.read(), l.field.view(), work_.view(), misfit);
+  context_.launch(&K::wrapped_fft3d_backward, "wrapped_fft3d_backward", work_.read(), work_.view());
+  context_.launch(&K::likelihood_products, "likelihood_products", support_.read(), l.before.read(), l.direction.read(),
+                  work_.view(), l.products.view());
+  context_.launch(&K::likelihood_direction, "likelihood_direction", l.products.read(), l.scalars.read(), work_.read(),
+                  l.before.view(), l.direction.view());
+  context_.launch(&K::wrapped_fft3d_forward, "wrapped_fft3d_forward", l.direction.read(), l.direction_field.view());
+  context_.launch(&K::likelihood_search, "likelihood_search", params, amplitude_.read(), l.field.read(),
+                  l.direction_field.read(), l.products.read(), l.scalars.view());
+  context_.launch(&K::likelihood_advance, "likelihood_advance", l.scalars.read(), l.direction.read(), x_.view());
+}
+
 void DeviceIterator::shrink_wrap(const ShrinkWrap& o, std::span<const double> thresholds, double sigma) {
   using K = KernelTable<float>;
   if (wraps_ == most_wraps) fetch();
@@ -209,7 +249,13 @@ void DeviceIterator::shrink_wrap(const ShrinkWrap& o, std::span<const double> th
   ++wraps_;
 }
 
+void DeviceIterator::use_whole_supports() {
+  support_.copy_from(whole_);
+  climbs_ = false;
+}
+
 void DeviceIterator::use_half_supports() {
+  climbs_ = false;
   std::vector<float> values;
   for (const Mask& m : masks(whole_))
     for (const auto v : half_of(m).data) values.push_back(v != 0 ? 1.0F : 0.0F);

@@ -3,8 +3,8 @@
 // The steps and their equations are phase_iterator.h's. x and its transform stay where the kernels run; a run of equal
 // iterations is recorded once and from then on launched as one graph, of up to `most_steps` iterations; nothing is allocated
 // and nobody waits in between. An iteration is two transforms and three launches (two more for CF and limited phases; twice as
-// many for a difference map away from beta = 1), whatever the number of starts. On the host the same code runs kernel by
-// kernel.
+// many for a difference map away from beta = 1; nine for ML, whose line search stays on the device), whatever the number of
+// starts. On the host the same code runs kernel by kernel.
 #pragma once
 #include <span>
 
@@ -19,13 +19,11 @@ class DeviceIterator {
  public:
   DeviceIterator(Context<float>& context, const PhaseProblem& problem, const PhaseStep& options, Index starts);
 
-  /// All but ML, which needs line searches; coherent illumination only.
-  static bool runs(Algorithm algorithm) { return algorithm != Algorithm::ml; }
   Index starts() const { return starts_; }
 
   /// Takes x and the support in use of one iterator each; `whole`: the support that the next shrink-wrap begins with.
   void upload(std::span<const PhaseIterator* const> from, std::span<const Mask* const> whole);
-  /// Gives them back, and returns the whole supports. Waits.
+  /// Gives them back, and returns the whole supports. Waits. What ML carries from step to step stays here.
   std::vector<Mask> download(std::span<PhaseIterator* const> to) const;
 
   /// As PhaseIterator's, of all starts.
@@ -36,7 +34,7 @@ class DeviceIterator {
   void shrink_wrap(const ShrinkWrap& options, std::span<const double> thresholds, double sigma);
   /// Half of each support in use (half_of), or all of it again. The first waits.
   void use_half_supports();
-  void use_whole_supports() { support_.copy_from(whole_); }
+  void use_whole_supports();
 
   /// What there is since the last call, for each start: the misfit sum (|F| - a)^2 / sum a^2 that each iteration began with;
   /// the voxels of the support after each shrink-wrap. Waits for it.
@@ -51,6 +49,8 @@ class DeviceIterator {
   void step(Algorithm algorithm, View<float> misfit);
   void project(ConstView<float> x, View<float> y, View<float> misfit);
   void difference_map(View<float> misfit);
+  void begin_likelihood();
+  void likelihood_step(View<float> misfit);
   void fetch();
   std::vector<Mask> masks(const Tensor<float>& supports) const;
 
@@ -63,6 +63,12 @@ class DeviceIterator {
   Tensor<float> misfits_;          ///< of one graph's iterations, in rows
   Tensor<float> history_, sizes_;  ///< of iterations and of shrink-wraps, in rows
   Index rows_ = 0, wraps_ = 0;     ///< of them that are in use
+  /// What ML carries from step to step: F, the gradient before, d, its transform, the numbers of kernels/likelihood_step.h.
+  struct Likelihood {
+    Tensor<float> field, before, direction, direction_field, products, scalars;
+  };
+  std::optional<Likelihood> likelihood_;  ///< from the first ML on
+  bool climbs_ = false;                   ///< whether the last step was ML's, and nothing came after
   std::vector<Record> news_;
   Replay<float> replay_;
 };

@@ -2,14 +2,11 @@
 
 #include <algorithm>
 
-#include "apps/phasing/parallel.h"
-
 namespace fringe {
 
 DeviceStarts::DeviceStarts(Context<float>& context, const IterateProblem& common,
                            std::vector<std::unique_ptr<IterateStart>>& starts)
-    : context_(context),
-      common_(common),
+    : common_(common),
       starts_(starts),
       iterator_(context, common.problem, common.options.step, static_cast<Index>(starts.size())),
       unkept_(starts.size()),
@@ -19,14 +16,6 @@ DeviceStarts::DeviceStarts(Context<float>& context, const IterateProblem& common
             s->iteration());
     thresholds_.push_back(common.threshold_of_start(s->number()));
   }
-}
-
-Index DeviceStarts::together(const Extent& e) {
-  constexpr double bytes = 32 << 20;  // of the 50 MB of cache of an H100 and an H200, for x and its transform
-  return std::clamp<Index>(static_cast<Index>(bytes / (16 * static_cast<double>(e[0] * e[1] * e[2]))), 1, 64);
-}
-
-void DeviceStarts::to_device() {
   std::vector<const PhaseIterator*> iterators;
   std::vector<const Mask*> whole;
   for (const auto& s : starts_) {
@@ -35,33 +24,21 @@ void DeviceStarts::to_device() {
   }
   iterator_.upload(iterators, whole);
   if (common_.limits_resolution()) iterator_.limit_resolution(common_.resolution_at(iteration_));
-  on_device_ = true;
 }
 
-Index DeviceStarts::advance_on_host(Index most) {
-  keep();
-  on_device_ = false;
-  Index count = 1;
-  while (count < most && iteration_ + count < common_.total && !DeviceIterator::runs(common_.algorithm_at(iteration_ + count)))
-    ++count;
-  parallel_items(static_cast<Index>(starts_.size()), context_.stream.threads(), [&](Index k) {
-    for (Index i = 0; i < count; ++i) starts_[static_cast<std::size_t>(k)]->step();
-  });
-  iteration_ += count;
-  return count;
+Index DeviceStarts::together(const Extent& e) {
+  constexpr double bytes = 32 << 20;  // of the 50 MB of cache of an H100 and an H200, for x and its transform
+  return std::clamp<Index>(static_cast<Index>(bytes / (16 * static_cast<double>(e[0] * e[1] * e[2]))), 1, 64);
 }
 
 Index DeviceStarts::advance(Index most) {
-  const Algorithm algorithm = common_.algorithm_at(iteration_);
-  if (!DeviceIterator::runs(algorithm)) return advance_on_host(most);
-  if (!on_device_) to_device();
   if (common_.resolution_changes_at(iteration_)) iterator_.limit_resolution(common_.resolution_at(iteration_));
   if (common_.wraps_at(iteration_))
     iterator_.shrink_wrap(common_.options.shrink_wrap, thresholds_, common_.sigma_at(iteration_));
   if (common_.halves_at(iteration_)) iterator_.use_half_supports();
   if (common_.mends_at(iteration_)) iterator_.use_whole_supports();
   const Index count = std::min(most, common_.alike_from(iteration_));
-  iterator_.run(algorithm, count);
+  iterator_.run(common_.algorithm_at(iteration_), count);
   iteration_ += count;
   return count;
 }
@@ -80,7 +57,6 @@ double DeviceStarts::look() {
 }
 
 void DeviceStarts::keep() {
-  if (!on_device_) return;
   look();
   std::vector<PhaseIterator*> iterators;
   for (const auto& s : starts_) iterators.push_back(&s->iterator());

@@ -1,5 +1,5 @@
 // Some starts of `iterate` that go through their recipe side by side on one device: what all do at the same iteration is one
-// command. ML, which the device does not run, is done by each start on the host, all cores at once.
+// command.
 #pragma once
 #include <memory>
 
@@ -26,17 +26,12 @@ class DeviceStarts {
   void keep();
 
  private:
-  void to_device();
-  Index advance_on_host(Index most);
-
-  Context<float>& context_;
   const IterateProblem& common_;
   std::vector<std::unique_ptr<IterateStart>>& starts_;
   DeviceIterator iterator_;
   std::vector<double> thresholds_;
   std::vector<DeviceIterator::Record> unkept_;  ///< since the last keep()
   Index iteration_;
-  bool on_device_ = false;  ///< where the newest x is
 };
 
 }  // namespace fringe

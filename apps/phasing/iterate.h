@@ -33,7 +33,7 @@ struct IterateOptions {
   std::uint64_t seed = 1;      ///< of the held-out voxels too
   double free_fraction = 0.05;
   double time_limit = 0;       ///< [s]; no start begins that would not end in time; 0: no limit
-  /// A GPU runs several starts side by side, but for ML; what it does is the CPU's to rounding. Not partial coherence.
+  /// A GPU runs several starts side by side; what it does is the CPU's to rounding. Not partial coherence.
   Backend backend = {};
   int threads = 1;             ///< a start runs on one thread unless there are more threads than starts
   std::string checkpoint;      ///< file written every `checkpoint_interval` seconds and at the end; empty: none

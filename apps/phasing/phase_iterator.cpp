@@ -16,7 +16,6 @@ namespace fringe {
 namespace {
 
 constexpr Index padding = 8;            // voxels between planes
-constexpr float background = 0.05F;     // [photons] of the likelihood
 constexpr int line_search = 1;          // corrections of Newton's first step: a second one brings nothing (docs/iterative.md)
 
 /// 1-D and 2-D pieces of the transform, in place. FFTW_ESTIMATE: at these sizes measured plans are no faster, and differ
@@ -420,7 +419,7 @@ double PhaseIterator::likelihood_step() {
     double sum = 0;
     for (Index d = 0; d < D; ++d) {
       if (behind != 0) passes::advance(row(l.field, d, h), row(l.direction_field, d, h), behind, W);
-      sum += passes::likelihood_gradient(row(l.field, d, h), a.plane(d) + h * W, background, factor, row(work_, d, h), W);
+      sum += passes::likelihood_gradient(row(l.field, d, h), a.plane(d) + h * W, likelihood_background, factor, row(work_, d, h), W);
     }
     auto* at = fftw(work_.data() + h * W);
     fftwf_execute_dft(p.lines[0].get(), at, at);
@@ -461,7 +460,7 @@ double PhaseIterator::likelihood_step() {
       double slope = 0, curvature = 0;
       for (Index d = 0; d < D; ++d) {
         double s, c;
-        passes::likelihood_slope(row(l.field, d, h), row(l.direction_field, d, h), a.plane(d) + h * W, background, 0, &s, &c,
+        passes::likelihood_slope(row(l.field, d, h), row(l.direction_field, d, h), a.plane(d) + h * W, likelihood_background, 0, &s, &c,
                                  W);
         slope += s;
         curvature += c;
@@ -476,7 +475,7 @@ double PhaseIterator::likelihood_step() {
       for (int k = 0; k < line_search; ++k) {
         cpu::parallel_tasks(stream_, D, [&](Index d) {
           const auto at = static_cast<std::size_t>(d);
-          passes::likelihood_slope(l.field.plane(d), l.direction_field.plane(d), a.plane(d), background, static_cast<float>(t),
+          passes::likelihood_slope(l.field.plane(d), l.direction_field.plane(d), a.plane(d), likelihood_background, static_cast<float>(t),
                                    &parts[at], &more[at], n);
         });
         slope = total(parts, D), curvature = total(more, D);

@@ -62,6 +62,9 @@ struct PhaseProblem {
 /// The amplitudes times exp(-(Q/Q_max)^2 / (2 share^2)), Q_max half the extent.
 void limit_amplitude(const PhaseProblem& problem, double share, Stream& stream, Planes<float>& limited);
 
+/// [photons] of the likelihood (7).
+constexpr float likelihood_background = 0.05F;
+
 struct PhaseStep {
   double beta = 0.9;
   double charge_threshold = 1.1;             ///< delta of (6), in root mean squares of P_M x

@@ -18,6 +18,18 @@ TEST_SUITE("device iterator") {
     check_between_steps(context, 20);  // more thresholds than go with one command
   }
 
+  TEST_CASE("on this machine's GPU, where it has one, both are so, too") {
+    std::string why;
+    const Backend backend = choose_backend("auto", why);
+    if (backend.device->host_memory) {
+      MESSAGE("left out: " << why);
+      return;
+    }
+    Context<float> context(backend, 2);
+    check_steps(context, 3);
+    check_between_steps(context, 3);
+  }
+
   TEST_CASE("a start does not depend on who runs beside it, nor on the number of threads") {
     const IteratorCase c;
     const PhaseProblem problem(c.pattern, c.free);
@@ -28,7 +40,30 @@ TEST_SUITE("device iterator") {
     CHECK(alone.device.read()[0].misfit == many.device.read()[0].misfit);
   }
 
-  TEST_CASE("more iterations and shrink-wraps than the history holds are all kept; ML is refused") {
+  TEST_CASE("ML begins anew after anything else, and goes on where nothing else came between") {
+    const IteratorCase c;
+    const PhaseProblem problem(c.pattern, c.free);
+    Context<float> context(cpu::table(), 2);
+    IteratorPair p(context, c, problem, {}, 2);
+    const std::vector<Algorithm> steps{Algorithm::hio, Algorithm::ml, Algorithm::ml, Algorithm::ml,
+                                       Algorithm::er,  Algorithm::ml, Algorithm::ml, Algorithm::hio};
+    for (const auto algorithm : steps) {
+      p.device.run(algorithm, 1);
+      for (auto& it : p.host) it.step(algorithm, {});
+      CHECK(p.distance() < 1e-4);
+    }
+    p.device.run(Algorithm::ml, 2);
+    p.device.use_half_supports();
+    p.device.run(Algorithm::ml, 2);
+    for (auto& it : p.host) {
+      for (int i = 0; i < 2; ++i) it.step(Algorithm::ml, {});
+      it.set_support(half_of(c.support));
+      for (int i = 0; i < 2; ++i) it.step(Algorithm::ml, {});
+    }
+    CHECK(p.distance() < 1e-3);
+  }
+
+  TEST_CASE("more iterations and shrink-wraps than the history holds are all kept") {
     const IteratorCase c;
     const PhaseProblem problem(c.pattern, c.free);
     Context<float> context(cpu::table());
@@ -43,7 +78,6 @@ TEST_SUITE("device iterator") {
       CHECK(r.support_voxels.size() == 70);
     }
     CHECK(p.device.read()[1].misfit.empty());
-    CHECK_THROWS_WITH_AS(p.device.run(Algorithm::ml, 1), "iterate: ML does not run through a table of kernels", Error);
   }
 
   TEST_CASE(

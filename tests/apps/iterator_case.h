@@ -85,7 +85,8 @@ inline void check_steps(Context<float>& context, Index starts) {
                                            {Algorithm::sf, &plain},
                                            {Algorithm::cf, &plain},
                                            {Algorithm::er, &ranged},
-                                           {Algorithm::hio, &ranged}}) {
+                                           {Algorithm::hio, &ranged},
+                                           {Algorithm::ml, &plain}}) {
     CAPTURE(name(algorithm));
     CAPTURE(options->phase_range.has_value());
     IteratorPair p(context, c, problem, *options, starts);
