@@ -171,11 +171,21 @@ class Phasing {
     });
   }
 
+  /// As starting_object(); none where the object does not fit into the half array once it is centred: a start that was cut short before
+  /// its support had shrunk to the crystal, or a crystal as large as that.
+  std::optional<Volume<Complex>> centred(const Volume<Complex>& object) const {
+    try {
+      return starting_object(object, pattern_.intensity.extent);
+    } catch (const Error&) {
+      return std::nullopt;
+    }
+  }
+
   /// The network from the best so far, then projections from what it draws.
   void network() {
     const Extent& e = pattern_.intensity.extent;
     const bool drawable = std::all_of(e.begin(), e.end(), [](Index n) { return n % 2 == 0 && n >= 8; });
-    if (stop_ != 0 || !drawable || left(network_share) <= 0) return;
+    if (stop_ != 0 || !drawable || left(network_share) <= 0 || !centred(best_.object)) return;
     auto begin = Clock::now();
     RefineOptions o;
     start_from(o, best_.object);
@@ -200,7 +210,8 @@ class Phasing {
     failure_ = r.failure;
     if (r.curves.at("chi2").value.empty()) return;  // interrupted while it learned
     consider("the network, from the best so far", r.object, begin);
-    if (stop_ != 0 || left() <= 0) return;
+    const auto drawn = centred(r.object);
+    if (stop_ != 0 || left() <= 0 || !drawn) return;
     begin = Clock::now();
     IterateOptions i;
     i.recipe = parse_recipe(last_recipe);
@@ -208,7 +219,7 @@ class Phasing {
     i.starts = 1;
     i.threads = options_.threads;
     i.shrinks = false;
-    begin_with(i, starting_object(r.object, e));
+    begin_with(i, *drawn);
     consider("projections, from the network's crystal",
              iterate(
                  pattern_, i, [](const IterateProgress&) {}, stop_)
