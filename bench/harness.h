@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -95,6 +96,9 @@ class Bench {
   const std::vector<Row>& rows() const { return rows_; }
   int failures() const { return failures_; }
   void note(const std::string& text);  ///< a line of its own in the table
+  /// A number that is no time, for reports.
+  void value(const std::string& name, double number) { values_[name] = number; }
+  const std::map<std::string, double>& values() const { return values_; }
 
  private:
   const KernelTable<float>& table_;
@@ -102,6 +106,7 @@ class Bench {
   Stream stream_, one_{1};
   Roofs roofs_;
   std::vector<Row> rows_;
+  std::map<std::string, double> values_;
   int failures_ = 0;
   bool measured_roofs_ = false;
 };

@@ -110,16 +110,23 @@ void bench_network(Bench& bench, const NetworkCase& c) {
       optimizer.step({Method::adam, 1e-4});
       tape.clear();
     };
-    bench.time("training_step", shape, step, 0, run);
+    const Timing timing = bench.time("training_step", shape, step, 0, run);
+    bench.value("training_step, flops of direct convolution, share of the matrix product, " + shape,
+                step.flops / timing.median / bench.roofs().flops);
     if (bench.options().profile) {
       Profile profile;
       context.profile = &profile;
       constexpr int steps = 20;
       for (int i = 0; i < steps; ++i) run();
       context.profile = nullptr;
-      bench.note(profile.table(profile.elapsed(), steps));
+      const double elapsed = profile.elapsed();
+      double inside = 0;
+      for (const auto& [name, entry] : profile.kernels()) inside += entry.seconds;
+      bench.value("outside kernels, share of the step, " + shape, 1 - inside / elapsed);
+      bench.note(profile.table(elapsed, steps));
     }
     const auto peak = static_cast<double>(context.pool->peak_bytes() + context.stream.scratch_bytes()) / 1e6;
+    bench.value("peak memory [MB] " + shape, peak);
     bench.note(fmt::format("{:<34} {:<26} peak memory {:.1f} MB, {:.1f} MB a pattern, scratch {:.1f} MB", "", shape, peak,
                            peak / static_cast<double>(c.batch), static_cast<double>(context.stream.scratch_bytes()) / 1e6));
   }

@@ -34,6 +34,9 @@ int bench_command(Options o, const Common& common) {
     toml::table seconds;
     for (const auto& row : bench.rows()) seconds.insert(row.operation + " " + row.shape, row.timing.median);
     report.insert("median_seconds", seconds);
+    toml::table values;
+    for (const auto& [name, number] : bench.values()) values.insert(name, number);
+    report.insert("values", values);
     write_json(common.json, report);
   }
   require(bench.failures() == 0, "bench: {} operations differ from the reference", bench.failures());

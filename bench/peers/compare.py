@@ -26,15 +26,14 @@ def output(command, environment=None):
     return r.stdout.strip().splitlines()[-1] if r.stdout.strip() else ""
 
 
-def fringe(program, width, threads, size, more):
-    """Seconds by operation."""
+def fringe(program, width, threads, size, what, more=()):
+    """Seconds, and of a training step its other numbers by the first word of their names."""
     with tempfile.NamedTemporaryFile(suffix=".json") as f:
-        for what in ("training_step", "inference"):
-            if output([program, "bench", what, "--width", width, "--size", size, "--threads", threads, "--seconds", 3, "--quiet",
-                       "--json", f.name] + more) is None:
-                return
-            for name, seconds in json.load(open(f.name))["median_seconds"].items():
-                yield name.split()[0], seconds
+        if output([program, "bench", what, "--width", width, "--size", size, "--threads", threads, "--seconds", 3, "--quiet",
+                   "--json", f.name, *more]) is None:
+            return {}
+        report = json.load(open(f.name))
+        return {"seconds": next(iter(report["median_seconds"].values())), **{k.split()[0].strip(","): v for k, v in report["values"].items()}}
 
 
 def main():
@@ -58,8 +57,14 @@ def main():
     versions = {}
     for _ in range(a.rounds):
         for width in a.widths:
-            for what, seconds in fringe(a.fringe, width, a.threads, a.size, []):
-                add(width, "fringe", what, seconds)
+            step = fringe(a.fringe, width, a.threads, a.size, "training_step")
+            add(width, "fringe", "training_step", step["seconds"])
+            add(width, "fringe", "peak_bytes", step["peak"] * 1e6)
+            add(width, "fringe", "share_of_matrix_product", step["training_step"])
+            add(width, "fringe", "outside_kernels", fringe(a.fringe, width, a.threads, a.size, "training_step", ["--profile"])["outside"])
+            add(width, "fringe", "inference", fringe(a.fringe, width, a.threads, a.size, "inference")["seconds"])
+            for who, threads_, more in (("fringe bf16", a.threads, ["--precision", "bf16"]), ("fringe one thread", 1, [])):
+                add(width, who, "training_step", fringe(a.fringe, width, threads_, a.size, "training_step", more)["seconds"])
             variants = [[], ["--channels-last"]] + ([["--compile"], ["--compile", "--channels-last"]] if a.compile else [])
             for variant in variants:
                 line = output([sys.executable, here / "pytorch.py", "--width", width, "--size", a.size, "--threads", a.threads,
@@ -67,8 +72,8 @@ def main():
                 if line:
                     r = json.loads(line)
                     versions["pytorch"] = r["version"]
-                    for what in ("training_step", "inference"):
-                        add(width, " ".join(["pytorch"] + variant), what, r[what])
+                    for what, key in (("training_step", "training_step"), ("inference", "inference"), ("peak_bytes", "step_rss")):
+                        add(width, " ".join(["pytorch"] + variant), what, r[key])
             if a.onednn and a.size == 64:
                 line = output([a.onednn, width], threads)
                 if line:
@@ -83,26 +88,35 @@ def main():
     commit = output(["git", "-C", here, "rev-parse", "--short", "HEAD"])
     with open(a.csv, "w") as f:
         print(f"# {machine}; {a.threads} threads; commit {commit}; {versions}", file=f)
-        print("size,width,who,what,median_s,low_s,high_s,rounds", file=f)
+        print("size,width,who,what,median,low,high,rounds", file=f)
         for (width, who, what), seconds in samples.items():
             print(f"{a.size},{width},{who},{what},{statistics.median(seconds):.6g},{min(seconds):.6g},{max(seconds):.6g},{len(seconds)}", file=f)
+
+    def median(width, who, what):
+        return statistics.median(samples[width, who, what])
 
     def best(width, prefix, what):
         return min((statistics.median(s) for (w, who, x), s in samples.items() if w == width and x == what and who.startswith(prefix)),
                    default=None)
 
+    def ratio(x, peer):
+        return "-" if x is None or peer is None else f"{x / peer:.2f}"
+
     print(f"{machine}, {a.threads} threads, {versions}")
-    print("| width | fringe step ms | / oneDNN's convolutions | / PyTorch's step | fringe inference ms | / PyTorch's inference |")
-    print("|---|---|---|---|---|---|")
+    print("| width | step ms | / oneDNN's convolutions, one layout | / the better layout for each layer | / PyTorch's step | inference ms | / PyTorch's | "
+          "share of the matrix product | one thread / these | bf16 / float32 | memory MB | / PyTorch's | outside kernels |")
+    print("|" + "---|" * 13)
     for width in a.widths:
-        mine, predict = best(width, "fringe", "training_step"), best(width, "fringe", "inference")
-
-        def ratio(x, peer):
-            return "-" if x is None or peer is None else f"{x / peer:.2f}"
-
-        print(f"| {width} | {mine * 1e3:.1f} | {ratio(mine, best(width, 'onednn', 'convolutions_of_a_step'))} | "
-              f"{ratio(mine, best(width, 'pytorch', 'training_step'))} | {predict * 1e3:.1f} | "
-              f"{ratio(predict, best(width, 'pytorch', 'inference'))} |")
+        step, predict = median(width, "fringe", "training_step"), median(width, "fringe", "inference")
+        layouts = [best(width, "onednn " + layout, "convolutions_of_a_step") for layout in ("preferred_layout", "channels_last")]
+        memory = median(width, "fringe", "peak_bytes")
+        print(f"| {width} | {step * 1e3:.1f} | {ratio(step, None if None in layouts else min(layouts))} | "
+              f"{ratio(step, best(width, 'onednn best', 'convolutions_of_a_step'))} | {ratio(step, best(width, 'pytorch', 'training_step'))} | "
+              f"{predict * 1e3:.1f} | {ratio(predict, best(width, 'pytorch', 'inference'))} | "
+              f"{median(width, 'fringe', 'share_of_matrix_product') * 100:.0f} % | "
+              f"{ratio(median(width, 'fringe one thread', 'training_step'), step)} | "
+              f"{ratio(median(width, 'fringe bf16', 'training_step'), step)} | {memory / 1e6:.0f} | "
+              f"{ratio(memory, best(width, 'pytorch', 'peak_bytes'))} | {median(width, 'fringe', 'outside_kernels') * 100:.1f} % |")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Times the network of layers/network.h written with PyTorch's layers: a training step (forward, FFT loss, backward, ADAM) and a
-prediction. Prints one JSON object. Needs torch 2.x.
+prediction. Prints one JSON object; step_rss: by how much the resident memory grew while steps ran [bytes]. Needs torch 2.x.
 
     python3 bench/peers/pytorch.py --width 16 --threads 2 [--channels-last] [--compile] [--bf16]
 """
@@ -111,12 +111,13 @@ def main():
         return statistics.median(times)
 
     network.train()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     seconds = {"training_step": timed(step)}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     network.eval()
     seconds["inference"] = timed(predict)
     print(json.dumps({"peer": "pytorch", "version": torch.__version__, "width": a.width, "channels_last": a.channels_last,
-                      "compiled": a.compile, "bf16": a.bf16, "peak_rss": peak, **seconds}))
+                      "compiled": a.compile, "bf16": a.bf16, "peak_rss": peak, "step_rss": peak - before, **seconds}))
 
 
 if __name__ == "__main__":
