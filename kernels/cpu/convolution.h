@@ -22,6 +22,8 @@
 // | convolution_pairs.cpp          | the same for 8 output channels on vectors of 16                              | once     |
 // | convolution_weights.cpp        | the weight gradient                                                          | once     |
 // | convolution_tile_weights.cpp   | the weight gradient by tiles                                                 | once     |
+// | convolution_winograd           | all three by Winograd's transform along W, where it is faster                | once     |
+// | winograd_rows.cpp              | its transforms of rows                                                       | per set  |
 // | convolution_upsampled.cpp      | all three for inputs read upsampled                                          | once     |
 // | convolution_line               | one kernel along one axis, a row at a time                                   | once     |
 // | separable_pass.h               | the separable block's three convolutions in one pass, made of those          | once     |
@@ -93,7 +95,11 @@ struct Epilogue {
 /// y = conv3d(x, w) + b. With `transposed`, the data gradient: x is the gradient, y what it is by.
 void convolve(Stream& stream, const RowSource& x, ConstView<float> w, bool transposed, const float* b, const Result& y,
               const Epilogue& epilogue);
-void convolve_weights(Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db);
+void convolve_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db);
+// Both without Winograd's transform.
+void convolve_directly(Stream& stream, const RowSource& x, ConstView<float> w, bool transposed, const float* b, const Result& y,
+                       const Epilogue& epilogue);
+void convolve_weights_directly(Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db);
 
 // The same for 3x3x3 kernels over an array read upsampled: y and dy have twice the extents of x.
 void convolve_upsampled(Stream& stream, const RowSource& x, ConstView<float> w, const float* b, View<float> y,

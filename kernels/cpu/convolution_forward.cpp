@@ -1,5 +1,6 @@
 // The convolution itself, and its data gradient: the same with flipped and transposed weights.
 #include "kernels/cpu/convolution_planes.h"
+#include "kernels/cpu/convolution_winograd.h"
 
 namespace fringe::cpu {
 
@@ -77,6 +78,14 @@ void convolve_to_one_channel(Stream& stream, const ConvShape& s, const RowSource
 
 void convolve(Stream& stream, const RowSource& x, ConstView<float> w, bool transposed, const float* b, const Result& y,
               const Epilogue& epilogue) {
+  const auto s = conv_shape(y.shape, w.shape, x.shape.c, y.shape.c);
+  if (stream.precision() != Precision::bfloat16 && winograd_pays(s))
+    return convolve_winograd(stream, s, x, {w.data, transposed}, b, y, epilogue);
+  convolve_directly(stream, x, w, transposed, b, y, epilogue);
+}
+
+void convolve_directly(Stream& stream, const RowSource& x, ConstView<float> w, bool transposed, const float* b, const Result& y,
+                       const Epilogue& epilogue) {
   const auto s = conv_shape(y.shape, w.shape, x.shape.c, y.shape.c);
   WeightSource source{w.data, transposed};
   if (stream.precision() == Precision::bfloat16) {

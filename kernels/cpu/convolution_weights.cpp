@@ -1,5 +1,6 @@
 // The weight gradient: each thread sums its planes privately, then the sums are added in the order of the threads.
 #include "kernels/cpu/convolution_weight_product.h"
+#include "kernels/cpu/convolution_winograd.h"
 
 namespace fringe::cpu {
 namespace {
@@ -53,7 +54,13 @@ void sum_planes(Stream& stream, const ConvShape& s, const RowSource& x, const Ro
 
 }  // namespace
 
-void convolve_weights(Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db) {
+void convolve_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db) {
+  const auto s = conv_shape(x.shape, dw.shape, x.shape.c, dy.shape.c);
+  if (stream.precision() != Precision::bfloat16 && winograd_pays(s)) return convolve_winograd_weights(stream, s, x, dy, dw, db);
+  convolve_weights_directly(stream, x, dy, dw, db);
+}
+
+void convolve_weights_directly(Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db) {
   if (stream.precision() == Precision::bfloat16) {
     if (tiles_available()) return convolve_tile_weights(stream, x, dy, dw, db);
     x.rounded = dy.rounded = true;
