@@ -62,7 +62,14 @@ if [ $apps = ON ]; then
       for seed in 1 2 3; do
         section "fit on $device, seed $seed" $build/fringe refine $crystal -o $build/fit.cxi --device $device --epochs 300 \
           --seeds 1 --seed $seed
+        section "projections on $device, seed $seed" $build/fringe iterate $crystal -o $build/phased.cxi --device $device --starts 8 \
+          --seed $seed
       done
+    done
+    # The report's iterations per second are what docs/cuda-kernels.md predicts: of one start, and of eight side by side.
+    for starts in 1 8; do
+      section "HIO on cuda:0, starts side by side: $starts" $build/fringe iterate $crystal -o $build/phased.cxi --device cuda:0 \
+        --starts $starts --recipe "20000*HIO" --no-shrink-wrap
     done
   fi
 fi

@@ -419,7 +419,8 @@ double PhaseIterator::likelihood_step() {
     double sum = 0;
     for (Index d = 0; d < D; ++d) {
       if (behind != 0) passes::advance(row(l.field, d, h), row(l.direction_field, d, h), behind, W);
-      sum += passes::likelihood_gradient(row(l.field, d, h), a.plane(d) + h * W, likelihood_background, factor, row(work_, d, h), W);
+      sum += passes::likelihood_gradient(row(l.field, d, h), a.plane(d) + h * W, likelihood_background, factor,
+                                         row(work_, d, h), W);
     }
     auto* at = fftw(work_.data() + h * W);
     fftwf_execute_dft(p.lines[0].get(), at, at);
@@ -460,8 +461,8 @@ double PhaseIterator::likelihood_step() {
       double slope = 0, curvature = 0;
       for (Index d = 0; d < D; ++d) {
         double s, c;
-        passes::likelihood_slope(row(l.field, d, h), row(l.direction_field, d, h), a.plane(d) + h * W, likelihood_background, 0, &s, &c,
-                                 W);
+        passes::likelihood_slope(row(l.field, d, h), row(l.direction_field, d, h), a.plane(d) + h * W, likelihood_background, 0,
+                                 &s, &c, W);
         slope += s;
         curvature += c;
       }
@@ -475,8 +476,8 @@ double PhaseIterator::likelihood_step() {
       for (int k = 0; k < line_search; ++k) {
         cpu::parallel_tasks(stream_, D, [&](Index d) {
           const auto at = static_cast<std::size_t>(d);
-          passes::likelihood_slope(l.field.plane(d), l.direction_field.plane(d), a.plane(d), likelihood_background, static_cast<float>(t),
-                                   &parts[at], &more[at], n);
+          passes::likelihood_slope(l.field.plane(d), l.direction_field.plane(d), a.plane(d), likelihood_background,
+                                   static_cast<float>(t), &parts[at], &more[at], n);
         });
         slope = total(parts, D), curvature = total(more, D);
         if (!(curvature > 0)) break;
