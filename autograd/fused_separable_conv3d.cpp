@@ -20,8 +20,10 @@ Activation<T> fused_separable_conv3d(const Activation<T>& x, const SeparableWeig
   tape.launch(&KernelTable<T>::fused_separable_conv3d_forward, "fused_separable_conv3d_forward", end.slope, x.reading(), views(k),
               u.view(), v.view(), y.view(), statistics.view());
   // saves: x with its affine, u, v, weights
-  const auto backward = [&tape, x, k, u, v, views](const PendingGradient<T>& g) {
-    const Tensor<T> dv = tape.tensor(v.shape()), du = tape.tensor(u.shape());
+  const bool needs_work = context.kernels.separable_needs_work == nullptr ||
+                          context.kernels.separable_needs_work(context.stream, in, x.reading().upsampled, in.c, middle.c, y.shape().c);
+  const auto backward = [&tape, x, k, u, v, needs_work, views](const PendingGradient<T>& g) {
+    const Tensor<T> dv = needs_work ? tape.tensor(v.shape()) : Tensor<T>(), du = needs_work ? tape.tensor(u.shape()) : Tensor<T>();
     const Variable<T> inputs[] = {k.wd, k.bd, k.wh, k.bh, k.ww, k.bw};
     View<T> d[6];
     // The places are handed out one inside the other; the kernel runs in the innermost.

@@ -20,7 +20,7 @@ namespace fringe {
 template <class T>
 using FusedSeparableConv3dForward = void(Stream&, T slope, const Reading<T>& x, const SeparableWeights<ConstView<T>>& weights,
                                          View<T> u, View<T> v, View<T> y, View<T> statistics);
-/// `dv` and `du` are work space like v and u; `dx` may be empty, and `daffine` with it or when x has no affine.
+/// `dv` and `du` are work space like v and u, and may be empty where the table's separable_needs_work() says so; `dx` may be empty, and `daffine` with it or when x has no affine.
 template <class T>
 using FusedSeparableConv3dBackward = void(Stream&, const Reading<T>& x, ConstView<T> u, ConstView<T> v,
                                           const SeparableWeights<ConstView<T>>& weights, const PendingGradient<T>& g, View<T> dv,
@@ -33,6 +33,8 @@ inline Shape packed_shape(const Shape& s) { return s.c % 2 == 0 ? s.with_channel
 
 /// Whether a backend takes packed arrays on this machine.
 using PacksBfloat16 = bool();
+/// Whether the gradient of a block from ci by way of `middle` to co channels, over an array of extents `full`, needs dv and du.
+using SeparableNeedsWork = bool(const Stream&, const Shape& full, bool upsampled, Index ci, Index middle, Index co);
 
 namespace reference {
 template <class T>
@@ -42,6 +44,7 @@ FusedSeparableConv3dBackward<T> fused_separable_conv3d_backward;
 }  // namespace reference
 namespace cpu {
 PacksBfloat16 packs_bfloat16;
+SeparableNeedsWork separable_needs_work;
 FusedSeparableConv3dForward<float> fused_separable_conv3d_forward;
 FusedSeparableConv3dBackward<float> fused_separable_conv3d_backward;
 }  // namespace cpu

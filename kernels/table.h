@@ -65,6 +65,7 @@ struct KernelTable {
   FusedSeparableConv3dForward<T>* fused_separable_conv3d_forward = nullptr;
   FusedSeparableConv3dBackward<T>* fused_separable_conv3d_backward = nullptr;
   PacksBfloat16* packs_bfloat16 = nullptr;  ///< empty: it does not
+  SeparableNeedsWork* separable_needs_work = nullptr;  ///< empty: it always does
   IntensityForward<T>* intensity_forward = nullptr;
   IntensityBackward<T>* intensity_backward = nullptr;
   LeakyReluForward<T>* leaky_relu_forward = nullptr;

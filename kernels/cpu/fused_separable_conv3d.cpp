@@ -44,6 +44,10 @@ class Between {
 
 bool packs_bfloat16() { return tiles_available(); }
 
+bool separable_needs_work(const Stream& stream, const Shape& full, bool upsampled, Index ci, Index middle, Index co) {
+  return upsampled || !separable_in_one_pass(stream, full, ci, middle, co);
+}
+
 void fused_separable_conv3d_forward(Stream& stream, float slope, const Reading<float>& x,
                                     const SeparableWeights<ConstView<float>>& k, View<float> u, View<float> v,
                                     View<float> y, View<float> statistics) {
@@ -54,7 +58,7 @@ void fused_separable_conv3d_forward(Stream& stream, float slope, const Reading<f
   conv3d::require_forward(full, k.wd.shape, &k.bd.shape, middle);
   conv3d::require_forward(middle, k.wh.shape, &k.bh.shape, middle);
   conv3d::require_forward(middle, k.ww.shape, &k.bw.shape, y.shape);
-  if (!x.upsampled && separable_in_one_pass(stream, full, x.x.shape.c, middle.c, y.shape.c))
+  if (!separable_needs_work(stream, full, x.upsampled, x.x.shape.c, middle.c, y.shape.c))
     return separable_forward(stream, slope, RowSource(x), k, u, v, y, statistics.data);
   const bool packs = stream.precision() == Precision::bfloat16 && tiles_available();
   const Shape kept = packs ? fused_separable_conv3d::packed_shape(middle) : middle;
@@ -80,14 +84,16 @@ void fused_separable_conv3d_backward(Stream& stream, const Reading<float>& x, Co
   conv3d::require_backward_weights(middle, middle, d.wh.shape, &d.bh.shape);
   conv3d::require_backward_weights(x.shape(), middle, d.wd.shape, &d.bd.shape);
   const Between bu("u", u.data, u.shape, middle), bv("v", v.data, v.shape, middle);
-  const Between bdv("dv", dv.data, dv.shape, middle), bdu("du", du.data, du.shape, middle);
   if (dx) require_shape("fused_separable_conv3d", "dx", dx.shape, x.x.shape);
   if (daffine) require_shape("fused_separable_conv3d", "daffine", daffine.shape, x.affine.shape);
-  if (!x.upsampled && separable_in_one_pass(stream, middle, x.x.shape.c, middle.c, g.y.shape.c)) {
+  if (!separable_needs_work(stream, x.shape(), x.upsampled, x.x.shape.c, middle.c, g.y.shape.c)) {
+    require_shape("fused_separable_conv3d", "u", u.shape, middle);  // packed arrays belong to bfloat16
+    require_shape("fused_separable_conv3d", "v", v.shape, middle);
     Epilogue epilogue;
     if (daffine) epilogue = {.moment = x.x.data, .affine = x.affine.data, .daffine = daffine.data};
     return separable_backward(stream, RowSource(x), u, v, k, RowSource(g), dx, epilogue, d);
   }
+  const Between bdv("dv", dv.data, dv.shape, middle), bdu("du", du.data, du.shape, middle);
   convolve_weights(stream, bv.source(), RowSource(g), d.ww, d.bw.data);  // (2)
   convolve(stream, RowSource(g), k.ww, true, nullptr, bdv.result(), {});
   convolve_weights(stream, bu.source(), bdv.source(), d.wh, d.bh.data);

@@ -31,6 +31,7 @@ const KernelTable<float>& table() {
       .fused_separable_conv3d_forward = fused_separable_conv3d_forward,
       .fused_separable_conv3d_backward = fused_separable_conv3d_backward,
       .packs_bfloat16 = packs_bfloat16,
+      .separable_needs_work = separable_needs_work,
       .intensity_forward = intensity_forward,
       .intensity_backward = intensity_backward,
       .leaky_relu_forward = leaky_relu_forward,
