@@ -46,8 +46,11 @@ TEST_SUITE("retrieval") {
       CrystalOptions crystal;
       crystal.size = 32;
       const auto pattern = expose(make_crystal(crystal, seed), {.photons = 1e7, .noise = true}, seed);
+      IterateOptions options;
+      options.starts = 4;
+      options.threads = 2;
       const auto iterated = iterate(
-          pattern, {.starts = 4, .threads = 2}, [](const IterateProgress&) {}, stop);
+          pattern, options, [](const IterateProgress&) {}, stop);
       const auto refined = [&](const Volume<Complex>& object) {
         RefineOptions o;
         o.fit.network.levels = default_levels(pattern.intensity.extent);
