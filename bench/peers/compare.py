@@ -57,11 +57,11 @@ def main():
     versions = {}
     for _ in range(a.rounds):
         for width in a.widths:
-            step = fringe(a.fringe, width, a.threads, a.size, "training_step")
+            step = fringe(a.fringe, width, a.threads, a.size, "training_step", ["--profile"])  # which follows the timing
             add(width, "fringe", "training_step", step["seconds"])
             add(width, "fringe", "peak_bytes", step["peak"] * 1e6)
             add(width, "fringe", "share_of_matrix_product", step["training_step"])
-            add(width, "fringe", "outside_kernels", fringe(a.fringe, width, a.threads, a.size, "training_step", ["--profile"])["outside"])
+            add(width, "fringe", "outside_kernels", step["outside"])
             add(width, "fringe", "inference", fringe(a.fringe, width, a.threads, a.size, "inference")["seconds"])
             for who, threads_, more in (("fringe bf16", a.threads, ["--precision", "bf16"]), ("fringe one thread", 1, [])):
                 add(width, who, "training_step", fringe(a.fringe, width, threads_, a.size, "training_step", more)["seconds"])

@@ -18,8 +18,7 @@ LineConvolution::LineConvolution(const ConvShape& array, Axis axis, Index taps, 
 
 Index LineConvolution::weight_floats() const {
   if (paired_) return pair_weight_floats(shape_);
-  const Index channels = (shape_.co + blocked_.block - 1) / blocked_.block * blocked_.block;
-  return (shape_.taps() + 1) * channels;
+  return (shape_.taps() + 1) * round_up(shape_.co, blocked_.block);
 }
 
 void LineConvolution::pack(Stream& stream, WeightSource source, const float* bias, float* memory) {
@@ -30,7 +29,7 @@ void LineConvolution::pack(Stream& stream, WeightSource source, const float* bia
     return;
   }
   pack_weights(stream, shape_, source, blocked_.block, memory);
-  const Index channels = (shape_.co + blocked_.block - 1) / blocked_.block * blocked_.block;
+  const Index channels = round_up(shape_.co, blocked_.block);
   float* padded = memory + shape_.taps() * channels;
   std::fill_n(padded, channels, 0.0F);
   if (bias) std::copy(bias, bias + shape_.co, padded);

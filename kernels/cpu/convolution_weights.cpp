@@ -40,16 +40,7 @@ void sum_planes(Stream& stream, const ConvShape& s, const RowSource& x, const Ro
       plane(rows, g, ahead, p, run.h0, run.h1, my_sums);
     }
   });
-  parallel_ranges(stream, weight_floats + s.co, 1 << 10, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) {
-      float sum = sums[i];
-      for (int t = 1; t < stream.threads(); ++t) sum += sums[t * sum_floats + i];
-      if (i < weight_floats)
-        dw[i] = sum;
-      else if (db)
-        db[i - weight_floats] = sum;
-    }
-  });
+  add_thread_sums(stream, sums, sum_floats, weight_floats, s.co, dw, db);
 }
 
 }  // namespace
@@ -91,16 +82,7 @@ void convolve_weights_directly(Stream& stream, RowSource x, RowSource dy, View<f
               in[count] = row;
               out[count++] = g + (h - h_begin) * s.w * s.co;
             }
-          const WeightRows part{in, out, count, s.w, s.ci, s.co};
-          float* tap_sums = sums + (i * s.kh + j) * s.run() * s.co;
-          if (s.co == 1) {
-            single_weight_product(part, s.run(), tap_sums);
-            continue;
-          }
-          for (Index o = 0; o < s.co; o += product.block) {
-            product.product(part, s.run(), s.co, std::min(product.block, s.co - o), tap_sums + o);
-            for (int r = 0; r < count; ++r) out[r] += product.block;
-          }
+          add_weight_products(product, in, out, count, s.w, s.ci, s.co, s.run(), sums + tap * s.run() * s.co);
         }
     }
   };

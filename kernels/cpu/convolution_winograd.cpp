@@ -157,11 +157,7 @@ void convolve_winograd_weights(Stream& stream, const ConvShape& s, const RowSour
                 in[count] = row + i * WinogradRows::part(s);
                 out[count++] = v + (h - h0) * v_row + i * v_part;
               }
-            const WeightRows part{in, out, count, s.w / 2, s.ci, s.co};
-            for (Index o = 0; o < s.co; o += product.block) {
-              product.product(part, s.ci, s.co, std::min(product.block, s.co - o), mine + (t * parts + i) * tap_floats + o);
-              for (int r = 0; r < count; ++r) out[r] += product.block;
-            }
+            add_weight_products(product, in, out, count, s.w / 2, s.ci, s.co, s.ci, mine + (t * parts + i) * tap_floats);
           }
         }
       }

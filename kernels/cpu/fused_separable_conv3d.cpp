@@ -86,11 +86,11 @@ void fused_separable_conv3d_backward(Stream& stream, const Reading<float>& x, Co
   const Between bu("u", u.data, u.shape, middle), bv("v", v.data, v.shape, middle);
   if (dx) require_shape("fused_separable_conv3d", "dx", dx.shape, x.x.shape);
   if (daffine) require_shape("fused_separable_conv3d", "daffine", daffine.shape, x.affine.shape);
+  Epilogue epilogue;
+  if (daffine) epilogue = {.moment = x.x.data, .affine = x.affine.data, .daffine = daffine.data};
   if (!separable_needs_work(stream, x.shape(), x.upsampled, x.x.shape.c, middle.c, g.y.shape.c)) {
     require_shape("fused_separable_conv3d", "u", u.shape, middle);  // packed arrays belong to bfloat16
     require_shape("fused_separable_conv3d", "v", v.shape, middle);
-    Epilogue epilogue;
-    if (daffine) epilogue = {.moment = x.x.data, .affine = x.affine.data, .daffine = daffine.data};
     return separable_backward(stream, RowSource(x), u, v, k, RowSource(g), dx, epilogue, d);
   }
   const Between bdv("dv", dv.data, dv.shape, middle), bdu("du", du.data, du.shape, middle);
@@ -106,8 +106,6 @@ void fused_separable_conv3d_backward(Stream& stream, const Reading<float>& x, Co
     convolve(stream, bdu.source(), k.wd, true, nullptr, work, {});
     return reference::finish_data_gradient<float>(x, work, dx, daffine);
   }
-  Epilogue epilogue;
-  if (daffine) epilogue = {.moment = x.x.data, .affine = x.affine.data, .daffine = daffine.data};
   convolve(stream, bdu.source(), k.wd, true, nullptr, dx, epilogue);
 }
 

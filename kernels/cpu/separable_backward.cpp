@@ -18,26 +18,13 @@ class LineWeights {
 
   /// Taps from `tap` on, `run` / ci of them, which read on along the row.
   void add(Index tap, Index run, const float** in, const float** out, int count, Index width, float* sums) const {
-    if (count == 0) return;
-    const WeightRows rows{in, out, count, width, ci_, co_};
-    if (co_ == 1) return single_weight_product(rows, run, sums + tap * ci_);
-    for (Index o = 0; o < co_; o += product_.block) {
-      product_.product(rows, run, co_, std::min(product_.block, co_ - o), sums + tap * ci_ * co_ + o);
-      for (int r = 0; r < count; ++r) out[r] += product_.block;
-    }
+    if (count > 0) add_weight_products(product_, in, out, count, width, ci_, co_, run, sums + tap * ci_ * co_);
   }
   void add_bias(const float* dy, Index voxels, float* sums) const { product_.sums(dy, voxels, co_, sums + taps_ * ci_ * co_); }
 
   /// Adds what `threads` threads have summed, `stride` floats apart, in their order.
   void finish(Stream& stream, const float* sums, Index stride, View<float> dw, View<float> db) const {
-    const Index weights = taps_ * ci_ * co_;
-    parallel_ranges(stream, weights + co_, 1 << 10, [&](Index begin, Index end) {
-      for (Index i = begin; i < end; ++i) {
-        float sum = sums[i];
-        for (int t = 1; t < stream.threads(); ++t) sum += sums[t * stride + i];
-        (i < weights ? dw.data[i] : db.data[i - weights]) = sum;
-      }
-    });
+    add_thread_sums(stream, sums, stride, taps_ * ci_ * co_, co_, dw.data, db.data);
   }
 
  private:
