@@ -74,9 +74,13 @@ constexpr void terms(T re, T im, T d_re, T d_im, T a, T background, T t, T& slop
   curvature = a >= 0 ? ddp * miss + dp * dp * (ratio * inverse) : 0;
 }
 /// Throw unless the shapes fit: of fields alike, of the numbers, of the amplitude.
-void require_fields(const Shape& x, const Shape& y);
-void require_numbers(const char* name, const Shape& found, const Shape& x, Index count);
-void require_amplitude(const Shape& a, const Shape& x);
+void require_gradient(const Shape& a, const Shape& scalars, const Shape& direction_field, const Shape& field,
+                      const Shape& gradient_field, const Shape& misfit);
+void require_products(const Shape& support, const Shape& before, const Shape& direction, const Shape& gradient, const Shape& products);
+void require_direction(const Shape& products, const Shape& scalars, const Shape& gradient, const Shape& before,
+                       const Shape& direction);
+void require_search(const Shape& a, const Shape& field, const Shape& direction_field, const Shape& products, const Shape& scalars);
+void require_advance(const Shape& scalars, const Shape& direction, const Shape& x);
 }  // namespace likelihood_step
 
 namespace reference {

@@ -68,11 +68,7 @@ HWY_EXPORT(advance_run);
 
 void likelihood_gradient(Stream& stream, const LikelihoodParams& o, ConstView<float> a, ConstView<float> scalars,
                          ConstView<float> direction_field, View<float> field, View<float> gradient_field, View<float> misfit) {
-  likelihood_step::require_fields(field.shape, direction_field.shape);
-  likelihood_step::require_fields(field.shape, gradient_field.shape);
-  likelihood_step::require_amplitude(a.shape, field.shape);
-  likelihood_step::require_numbers("scalars", scalars.shape, field.shape, 2);
-  likelihood_step::require_numbers("misfit", misfit.shape, field.shape, 1);
+  likelihood_step::require_gradient(a.shape, scalars.shape, direction_field.shape, field.shape, gradient_field.shape, misfit.shape);
   const Index voxels = field.shape.voxels();
   for (Index n = 0; n < field.shape.n; ++n) {
     double sum = 0;
@@ -89,11 +85,8 @@ void likelihood_gradient(Stream& stream, const LikelihoodParams& o, ConstView<fl
 
 void likelihood_products(Stream& stream, ConstView<float> support, ConstView<float> before, ConstView<float> direction,
                          View<float> gradient, View<float> products) {
+  likelihood_step::require_products(support.shape, before.shape, direction.shape, gradient.shape, products.shape);
   const Shape& s = gradient.shape;
-  likelihood_step::require_fields(s, before.shape);
-  likelihood_step::require_fields(s, direction.shape);
-  likelihood_step::require_numbers("products", products.shape, s, 3);
-  require_shape("likelihood_step", "support", support.shape, support_update::box_shape(s));
   const Shape& box = support.shape;
   const Index rows = s.d * s.h, quarter = s.w / 4;
   for (Index n = 0; n < s.n; ++n) {
@@ -123,10 +116,7 @@ void likelihood_products(Stream& stream, ConstView<float> support, ConstView<flo
 
 void likelihood_direction(Stream& stream, ConstView<float> products, ConstView<float> scalars, ConstView<float> gradient,
                           View<float> before, View<float> direction) {
-  likelihood_step::require_fields(gradient.shape, before.shape);
-  likelihood_step::require_fields(gradient.shape, direction.shape);
-  likelihood_step::require_numbers("products", products.shape, gradient.shape, 3);
-  likelihood_step::require_numbers("scalars", scalars.shape, gradient.shape, 2);
+  likelihood_step::require_direction(products.shape, scalars.shape, gradient.shape, before.shape, direction.shape);
   const Shape& s = gradient.shape;
   const Index plane = 2 * s.h * s.w;
   parallel_tasks(stream, s.n * s.d, [&](Index task) {
@@ -141,10 +131,7 @@ void likelihood_direction(Stream& stream, ConstView<float> products, ConstView<f
 
 void likelihood_search(Stream& stream, const LikelihoodParams& o, ConstView<float> a, ConstView<float> field,
                        ConstView<float> direction_field, ConstView<float> products, View<float> scalars) {
-  likelihood_step::require_fields(field.shape, direction_field.shape);
-  likelihood_step::require_amplitude(a.shape, field.shape);
-  likelihood_step::require_numbers("products", products.shape, field.shape, 3);
-  likelihood_step::require_numbers("scalars", scalars.shape, field.shape, 2);
+  likelihood_step::require_search(a.shape, field.shape, direction_field.shape, products.shape, scalars.shape);
   const Index voxels = field.shape.voxels();
   for (Index n = 0; n < field.shape.n; ++n) {
     double d[2];
@@ -164,8 +151,7 @@ void likelihood_search(Stream& stream, const LikelihoodParams& o, ConstView<floa
 }
 
 void likelihood_advance(Stream& stream, ConstView<float> scalars, ConstView<float> direction, View<float> x) {
-  likelihood_step::require_fields(x.shape, direction.shape);
-  likelihood_step::require_numbers("scalars", scalars.shape, x.shape, 2);
+  likelihood_step::require_advance(scalars.shape, direction.shape, x.shape);
   const Index plane = 2 * x.shape.h * x.shape.w;
   parallel_tasks(stream, x.shape.n * x.shape.d, [&](Index task) {
     HWY_DYNAMIC_DISPATCH(advance_run)

@@ -141,11 +141,7 @@ dim3 voxel_grid(const Shape& s) { return dim3(grid_for(s.voxels(), threads), sta
 
 void likelihood_gradient(Stream& stream, const LikelihoodParams& o, ConstView<float> a, ConstView<float> scalars,
                          ConstView<float> direction_field, View<float> field, View<float> gradient_field, View<float> misfit) {
-  likelihood_step::require_fields(field.shape, direction_field.shape);
-  likelihood_step::require_fields(field.shape, gradient_field.shape);
-  likelihood_step::require_amplitude(a.shape, field.shape);
-  likelihood_step::require_numbers("scalars", scalars.shape, field.shape, 2);
-  likelihood_step::require_numbers("misfit", misfit.shape, field.shape, 1);
+  likelihood_step::require_gradient(a.shape, scalars.shape, direction_field.shape, field.shape, gradient_field.shape, misfit.shape);
   const dim3 grid = sums_grid(field.shape);
   auto* parts = stream.scratch<double>(field.shape.n * grid.x);
   LAUNCH(likelihood_gradient_kernel, grid, sample_threads, 0, stream, static_cast<float>(o.background),
@@ -156,11 +152,8 @@ void likelihood_gradient(Stream& stream, const LikelihoodParams& o, ConstView<fl
 
 void likelihood_products(Stream& stream, ConstView<float> support, ConstView<float> before, ConstView<float> direction,
                          View<float> gradient, View<float> products) {
+  likelihood_step::require_products(support.shape, before.shape, direction.shape, gradient.shape, products.shape);
   const Shape& s = gradient.shape;
-  likelihood_step::require_fields(s, before.shape);
-  likelihood_step::require_fields(s, direction.shape);
-  likelihood_step::require_numbers("products", products.shape, s, 3);
-  require_shape("likelihood_step", "support", support.shape, support_update::box_shape(s));
   const dim3 grid = sums_grid(s);
   auto* parts = stream.scratch<double>(3 * s.n * grid.x);
   LAUNCH(likelihood_products_kernel, grid, sample_threads, 0, stream, support.data, Extents(s.with_channels(1)), pairs(before),
@@ -170,20 +163,14 @@ void likelihood_products(Stream& stream, ConstView<float> support, ConstView<flo
 
 void likelihood_direction(Stream& stream, ConstView<float> products, ConstView<float> scalars, ConstView<float> gradient,
                           View<float> before, View<float> direction) {
-  likelihood_step::require_fields(gradient.shape, before.shape);
-  likelihood_step::require_fields(gradient.shape, direction.shape);
-  likelihood_step::require_numbers("products", products.shape, gradient.shape, 3);
-  likelihood_step::require_numbers("scalars", scalars.shape, gradient.shape, 2);
+  likelihood_step::require_direction(products.shape, scalars.shape, gradient.shape, before.shape, direction.shape);
   LAUNCH(likelihood_direction_kernel, voxel_grid(gradient.shape), threads, 0, stream, products.data, scalars.data,
          pairs(gradient), pairs(before), pairs(direction), gradient.shape.voxels());
 }
 
 void likelihood_search(Stream& stream, const LikelihoodParams& o, ConstView<float> a, ConstView<float> field,
                        ConstView<float> direction_field, ConstView<float> products, View<float> scalars) {
-  likelihood_step::require_fields(field.shape, direction_field.shape);
-  likelihood_step::require_amplitude(a.shape, field.shape);
-  likelihood_step::require_numbers("products", products.shape, field.shape, 3);
-  likelihood_step::require_numbers("scalars", scalars.shape, field.shape, 2);
+  likelihood_step::require_search(a.shape, field.shape, direction_field.shape, products.shape, scalars.shape);
   const dim3 grid = sums_grid(field.shape);
   auto* at_zero = stream.scratch<double>(4 * field.shape.n * grid.x);
   double* at_first = at_zero + 2 * field.shape.n * grid.x;
@@ -196,8 +183,7 @@ void likelihood_search(Stream& stream, const LikelihoodParams& o, ConstView<floa
 }
 
 void likelihood_advance(Stream& stream, ConstView<float> scalars, ConstView<float> direction, View<float> x) {
-  likelihood_step::require_fields(x.shape, direction.shape);
-  likelihood_step::require_numbers("scalars", scalars.shape, x.shape, 2);
+  likelihood_step::require_advance(scalars.shape, direction.shape, x.shape);
   LAUNCH(likelihood_advance_kernel, voxel_grid(x.shape), threads, 0, stream, scalars.data, pairs(direction), pairs(x),
          x.shape.voxels());
 }

@@ -6,27 +6,60 @@
 
 namespace fringe {
 
-void likelihood_step::require_fields(const Shape& x, const Shape& y) {
+namespace likelihood_step {
+namespace {
+
+void require_fields(const Shape& x, const Shape& y) {
   require(x.c == 2, "likelihood_step: a field has {} channels, expected 2 (real, imaginary)", x.c);
   require_shape("likelihood_step", "another field", y, x);
 }
-void likelihood_step::require_numbers(const char* name, const Shape& found, const Shape& x, Index count) {
+void require_numbers(const char* name, const Shape& found, const Shape& x, Index count) {
   require_shape("likelihood_step", name, found, {x.n, 1, 1, 1, count});
 }
-void likelihood_step::require_amplitude(const Shape& a, const Shape& x) {
-  require_shape("likelihood_step", "a", a, {1, x.d, x.h, x.w, 1});
+void require_amplitude(const Shape& a, const Shape& x) { require_shape("likelihood_step", "a", a, {1, x.d, x.h, x.w, 1}); }
+
+}  // namespace
+
+void require_gradient(const Shape& a, const Shape& scalars, const Shape& direction_field, const Shape& field,
+                      const Shape& gradient_field, const Shape& misfit) {
+  require_fields(field, direction_field);
+  require_fields(field, gradient_field);
+  require_amplitude(a, field);
+  require_numbers("scalars", scalars, field, 2);
+  require_numbers("misfit", misfit, field, 1);
 }
+void require_products(const Shape& support, const Shape& before, const Shape& direction, const Shape& gradient, const Shape& products) {
+  require_fields(gradient, before);
+  require_fields(gradient, direction);
+  require_numbers("products", products, gradient, 3);
+  require_shape("likelihood_step", "support", support, support_update::box_shape(gradient));
+}
+void require_direction(const Shape& products, const Shape& scalars, const Shape& gradient, const Shape& before,
+                       const Shape& direction) {
+  require_fields(gradient, before);
+  require_fields(gradient, direction);
+  require_numbers("products", products, gradient, 3);
+  require_numbers("scalars", scalars, gradient, 2);
+}
+void require_search(const Shape& a, const Shape& field, const Shape& direction_field, const Shape& products, const Shape& scalars) {
+  require_fields(field, direction_field);
+  require_amplitude(a, field);
+  require_numbers("products", products, field, 3);
+  require_numbers("scalars", scalars, field, 2);
+}
+void require_advance(const Shape& scalars, const Shape& direction, const Shape& x) {
+  require_fields(x, direction);
+  require_numbers("scalars", scalars, x, 2);
+}
+
+}  // namespace likelihood_step
 
 namespace reference {
 
 template <class T>
 void likelihood_gradient(Stream&, const LikelihoodParams& o, ConstView<T> a, ConstView<T> scalars, ConstView<T> direction_field,
                          View<T> field, View<T> gradient_field, View<T> misfit) {
-  likelihood_step::require_fields(field.shape, direction_field.shape);
-  likelihood_step::require_fields(field.shape, gradient_field.shape);
-  likelihood_step::require_amplitude(a.shape, field.shape);
-  likelihood_step::require_numbers("scalars", scalars.shape, field.shape, 2);
-  likelihood_step::require_numbers("misfit", misfit.shape, field.shape, 1);
+  likelihood_step::require_gradient(a.shape, scalars.shape, direction_field.shape, field.shape, gradient_field.shape, misfit.shape);
   const Index voxels = field.shape.voxels();
   for (Index n = 0; n < field.shape.n; ++n) {
     double sum = 0;
@@ -47,11 +80,8 @@ void likelihood_gradient(Stream&, const LikelihoodParams& o, ConstView<T> a, Con
 template <class T>
 void likelihood_products(Stream&, ConstView<T> support, ConstView<T> before, ConstView<T> direction, View<T> gradient,
                          View<T> products) {
+  likelihood_step::require_products(support.shape, before.shape, direction.shape, gradient.shape, products.shape);
   const Shape& s = gradient.shape;
-  likelihood_step::require_fields(s, before.shape);
-  likelihood_step::require_fields(s, direction.shape);
-  likelihood_step::require_numbers("products", products.shape, s, 3);
-  require_shape("likelihood_step", "support", support.shape, support_update::box_shape(s));
   for (Index n = 0; n < s.n; ++n) {
     double sums[3] = {};
     for (Index d = 0; d < s.d; ++d)
@@ -76,10 +106,7 @@ void likelihood_products(Stream&, ConstView<T> support, ConstView<T> before, Con
 template <class T>
 void likelihood_direction(Stream&, ConstView<T> products, ConstView<T> scalars, ConstView<T> gradient, View<T> before,
                           View<T> direction) {
-  likelihood_step::require_fields(gradient.shape, before.shape);
-  likelihood_step::require_fields(gradient.shape, direction.shape);
-  likelihood_step::require_numbers("products", products.shape, gradient.shape, 3);
-  likelihood_step::require_numbers("scalars", scalars.shape, gradient.shape, 2);
+  likelihood_step::require_direction(products.shape, scalars.shape, gradient.shape, before.shape, direction.shape);
   const Index count = gradient.shape.per_sample();
   for (Index i = 0; i < gradient.size(); ++i) {
     const Index n = i / count;
@@ -93,10 +120,7 @@ void likelihood_direction(Stream&, ConstView<T> products, ConstView<T> scalars, 
 template <class T>
 void likelihood_search(Stream&, const LikelihoodParams& o, ConstView<T> a, ConstView<T> field, ConstView<T> direction_field,
                        ConstView<T> products, View<T> scalars) {
-  likelihood_step::require_fields(field.shape, direction_field.shape);
-  likelihood_step::require_amplitude(a.shape, field.shape);
-  likelihood_step::require_numbers("products", products.shape, field.shape, 3);
-  likelihood_step::require_numbers("scalars", scalars.shape, field.shape, 2);
+  likelihood_step::require_search(a.shape, field.shape, direction_field.shape, products.shape, scalars.shape);
   const Index voxels = field.shape.voxels();
   for (Index n = 0; n < field.shape.n; ++n) {
     const auto derivatives = [&](double t, double& slope, double& curvature) {
@@ -120,8 +144,7 @@ void likelihood_search(Stream&, const LikelihoodParams& o, ConstView<T> a, Const
 
 template <class T>
 void likelihood_advance(Stream&, ConstView<T> scalars, ConstView<T> direction, View<T> x) {
-  likelihood_step::require_fields(x.shape, direction.shape);
-  likelihood_step::require_numbers("scalars", scalars.shape, x.shape, 2);
+  likelihood_step::require_advance(scalars.shape, direction.shape, x.shape);
   for (Index i = 0; i < x.size(); ++i) x[i] += scalars[2 * (i / x.shape.per_sample()) + 1] * direction[i];  // (9)
 }
 

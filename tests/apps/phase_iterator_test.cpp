@@ -4,31 +4,18 @@
 #include <algorithm>
 #include <cmath>
 
-#include "apps/phasing/simulate.h"
-#include "apps/phasing/support.h"
 #include "tests/apps/files.h"
+#include "tests/apps/iterator_pattern.h"
 
 using namespace fringe;
 using Z = std::complex<double>;
 
 namespace {
 
-struct Case {
-  Pattern pattern;
-  Mask free, support;
+struct Case : fringe::test::IteratorCase {
   ComplexField x;  ///< the iterate to begin with, of the pattern's extent
 
   Case() {
-    CrystalOptions crystal;
-    crystal.size = 16;
-    pattern = expose(make_crystal(crystal, 5), {.photons = 1e5, .noise = true}, 5);
-    // Unequal extents, a mask.
-    pattern.intensity = pad_or_crop(pattern.intensity, {16, 12, 20});
-    pattern.mask = Mask(pattern.intensity.extent, 1);
-    for (Index i = 0; i < 300; ++i) pattern.mask.data[static_cast<std::size_t>(7 * i)] = 0;
-    free = make_free_mask(3, pattern.intensity.extent, pattern.mask);
-    support = box_support(pattern.intensity.extent);
-    for (Index i = 0; i < support.size(); i += 3) support.data[static_cast<std::size_t>(i)] = 0;
     x = ComplexField(pattern.intensity.extent);
     for (std::size_t i = 0; i < x.data.size(); ++i)
       x.data[i] = std::polar(1 + std::sin(0.3 * static_cast<double>(i)), 0.7 * static_cast<double>(i));
