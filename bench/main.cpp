@@ -2,7 +2,6 @@
 //   fringe_bench [NAME] [--csv FILE] [--seconds S] [--threads N] [--width W] [--size N]
 #include <cstdio>
 #include <cstdlib>
-#include <thread>
 
 #include "bench/suite.h"
 #include "engine/backend.h"
@@ -14,7 +13,7 @@ using namespace fringe;
 
 int run(int argc, char** argv) {
   bench::BenchOptions options;
-  options.threads = static_cast<int>(std::thread::hardware_concurrency());
+  options.threads = available_processors();
   bench::NetworkCase network;
   std::string csv;
   for (int i = 1; i < argc; ++i) {

@@ -7,6 +7,11 @@
 #include <fmt/core.h>
 #include <hwy/highway.h>
 
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+#include <algorithm>
 #include <fstream>
 #include <thread>
 
@@ -18,6 +23,14 @@ std::vector<std::string> instruction_sets() {
   return names;
 }
 
+int available_processors() {
+#ifdef __linux__
+  cpu_set_t set;  // 1024 processors; where there are more the call fails
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
 std::string device_name() {
   std::string model = "CPU";
   std::ifstream file("/proc/cpuinfo");
@@ -27,7 +40,7 @@ std::string device_name() {
       break;
     }
   const auto sets = instruction_sets();
-  return fmt::format("{}, {} threads, {}", model, std::thread::hardware_concurrency(),
+  return fmt::format("{}, {} processors, {}", model, available_processors(),
                      sets.empty() ? "scalar" : sets.front());
 }
 

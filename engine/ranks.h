@@ -1,4 +1,4 @@
-// The processes that train one network together (MPI ranks); one in builds without MPI. Everything MPI is in
+// The processes that train one network or run an ensemble together (MPI ranks); one in builds without MPI. Everything MPI is in
 // engine/mpi.
 #pragma once
 #include <span>

@@ -4,12 +4,12 @@
 #include <cstdio>
 #include <exception>
 #include <new>
-#include <thread>
 #include <unistd.h>
 
 #include <fmt/core.h>
 
 #include "apps/cli/commands.h"
+#include "engine/device.h"
 #include "kernels/error.h"
 #include "kernels/libraries.h"
 
@@ -37,7 +37,7 @@ void add_common_options(CLI::App& command, Common& common, bool with_seed) {
   command.add_flag("-q,--quiet", common.quiet, "print errors only");
   command.add_option("--json", common.json, "write a report with every metric, time and setting to this file")
       ->type_name("FILE");
-  command.add_option("--threads", common.threads, "CPU threads (default: all cores)")->check(CLI::Range(1, 4096));
+  command.add_option("--threads", common.threads, "CPU threads (default: all cores that this process may use)")->check(CLI::Range(1, 4096));
   if (with_seed)
     command.add_option("--seed", common.seed, "seed of every random number drawn")->capture_default_str();
 }
@@ -98,10 +98,7 @@ Backend chosen_backend(const Common& common) {
   return backend;
 }
 
-int thread_count(const Common& common) {
-  if (common.threads > 0) return common.threads;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
+int thread_count(const Common& common) { return common.threads > 0 ? common.threads : available_processors(); }
 
 namespace {
 

@@ -98,10 +98,15 @@ void print_starts(const Reconstruction& r) {
   }
 }
 
-int ensemble(Options& o, const Common& common) {
-  require_writable_outputs(o.outputs, common);
+int ensemble(Options& o, const Common& given) {
+  const Ranks ranks;
+  const bool first = ranks.rank() == 0;
+  Common common = given;
+  common.quiet = given.quiet || !first;
+  if (first) require_writable_outputs(o.outputs, common);
   const Pattern pattern = io::read_pattern(o.input);
   auto& e = o.ensemble;
+  e.ranks = &ranks;
   e.threads = thread_count(common);
   e.side_by_side = o.method == Retrieval::iterate;
   if (e.folder.empty()) e.folder = o.outputs.front() + ".starts";
@@ -142,11 +147,13 @@ int ensemble(Options& o, const Common& common) {
         stop_signal);
   }
   for (const auto& failure : done.failures) fmt::print(stderr, "fringe: warning: left out: {}\n", failure);
+  if (!first) return exit_code();
   if (done.members.empty() && stop_signal != 0) {
     fmt::print(stderr, "fringe: interrupted before a start had ended: nothing to write yet; the same command goes on\n");
     return 128 + stop_signal;
   }
-  require(!done.members.empty(), "ensemble: no start came to its end: {}", done.failures.empty() ? "" : done.failures.front());
+  require(!done.members.empty(), "ensemble: no start came to its end: {}",
+          done.failures.empty() ? "the other ranks say why" : done.failures.front());
   const Mask free = o.free_fraction > 0
                         ? make_free_mask(common.seed, pattern.intensity.extent, pattern.mask, {.fraction = o.free_fraction})
                         : Mask{};
@@ -159,6 +166,7 @@ int ensemble(Options& o, const Common& common) {
   r.configuration["starts"] = std::to_string(e.starts);
   r.configuration["reject"] = fmt::format("{}", o.agreement.deviations);
   r.configuration["folder"] = e.folder;
+  if (ranks.size() > 1) r.configuration["ranks"] = std::to_string(ranks.size());
   const std::string failures = write_outputs(r, o.input, o.outputs, common);
   if (!common.quiet) {
     print_starts(r);

@@ -23,19 +23,29 @@ class Ensemble {
         progress_(progress),
         stop_(stop),
         at_once_(options.side_by_side ? static_cast<int>(std::min<Index>(options.threads, options.starts)) : 1),
+        rank_(options.ranks != nullptr ? options.ranks->rank() : 0),
+        rank_count_(options.ranks != nullptr ? options.ranks->size() : 1),
         shares_(static_cast<std::size_t>(options.starts)),
         members_(shares_.size()),
         failures_(shares_.size()) {
     require(options.starts >= 1, "ensemble: at least one start is needed");
+    require(rank_count_ == 1 || !options.folder.empty(), "ensemble: {} ranks need a folder to meet in", rank_count_);
   }
 
   EnsembleRun run() {
+    if (rank_ == 0) make_folder();
+    meet();
     find_finished();
+    meet();
     std::vector<Index> missing;
+    Index place = 0;
     for (Index n = 0; n < options_.starts; ++n)
-      if (!members_[static_cast<std::size_t>(n)]) missing.push_back(n);
+      if (!members_[static_cast<std::size_t>(n)] && place++ % rank_count_ == rank_) missing.push_back(n);
+    cared_for_ = static_cast<Index>(missing.size()) + finished();
     share_before_ = share();
     parallel_items(static_cast<Index>(missing.size()), at_once_, [&](Index i) { one(missing[static_cast<std::size_t>(i)]); });
+    meet();
+    if (rank_ == 0 && rank_count_ > 1) find_finished();
     EnsembleRun result;
     for (auto& m : members_)
       if (m) result.members.push_back(std::move(*m));
@@ -49,7 +59,13 @@ class Ensemble {
     return (fs::path(options_.folder) / fmt::format("{}-{:04}.{}", kind, number, extension)).string();
   }
 
-  void find_finished() {
+  /// Waits until all ranks are here.
+  void meet() const {
+    double nothing = 0;
+    if (options_.ranks != nullptr) options_.ranks->sum(std::span(&nothing, 1));
+  }
+
+  void make_folder() const {
     if (options_.folder.empty()) return;
     std::error_code error;
     fs::create_directories(options_.folder, error);
@@ -57,9 +73,13 @@ class Ensemble {
     // What a killed run was writing.
     for (const auto& entry : fs::directory_iterator(options_.folder))
       if (entry.path().extension() == ".partial") fs::remove(entry.path(), error);
+  }
+
+  void find_finished() {
+    if (options_.folder.empty()) return;
     for (Index n = 0; n < options_.starts; ++n) {
       const auto file = path("start", n, "cxi");
-      if (!fs::exists(file)) continue;
+      if (members_[static_cast<std::size_t>(n)] || !fs::exists(file)) continue;
       auto r = io::read_reconstruction(file);
       require(
           r.configuration[fingerprint_key] == options_.fingerprint,
@@ -111,14 +131,15 @@ class Ensemble {
   double share() const {
     double sum = 0;
     for (const double s : shares_) sum += s;
-    return sum / static_cast<double>(shares_.size());
+    return sum / static_cast<double>(cared_for_);
   }
+
+  Index finished() const { return std::count_if(members_.begin(), members_.end(), [](const auto& m) { return m.has_value(); }); }
 
   void report(Index number, double share_of_start) {
     const std::lock_guard lock(mutex_);
     shares_[static_cast<std::size_t>(number)] = share_of_start;
-    const auto done = std::count_if(members_.begin(), members_.end(), [](const auto& m) { return m.has_value(); });
-    EnsembleProgress p{done, options_.starts, share(), best_, since(started_), 0};
+    EnsembleProgress p{finished(), cared_for_, share(), best_, since(started_), 0};
     p.seconds_left = p.share > share_before_ ? p.seconds * (1 - p.share) / (p.share - share_before_) : 0;
     progress_(p);
   }
@@ -127,7 +148,8 @@ class Ensemble {
   const RunStart& run_;
   const std::function<void(const EnsembleProgress&)>& progress_;
   const std::atomic<int>& stop_;
-  int at_once_;
+  int at_once_, rank_, rank_count_;
+  Index cared_for_ = 1;  ///< starts that were there, and this rank's
   std::mutex mutex_;  ///< guards all below
   std::vector<double> shares_;
   std::vector<std::optional<Member>> members_;

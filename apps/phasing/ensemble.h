@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "apps/phasing/agreement.h"
+#include "engine/ranks.h"
 
 namespace fringe {
 
@@ -28,18 +29,19 @@ struct EnsembleOptions {
   bool side_by_side = true;  ///< as many starts at a time as there are threads; false: one after another, each with all threads
   std::string folder = {};   ///< of the starts' results, start-0000.cxi, ...; made when missing; empty: nothing is kept
   std::string fingerprint = {};  ///< what must be equal for a result in the folder to be taken
+  const Ranks* ranks = nullptr;  ///< deal the starts among them; they meet in the folder, which all of them must see
 };
 
 struct EnsembleProgress {
-  Index done = 0, starts = 1;
-  double share = 0;                                        ///< of all work
+  Index done = 0, starts = 1;                              ///< without those that other ranks do
+  double share = 0;                                        ///< of all their work
   double best = std::numeric_limits<double>::quiet_NaN();  ///< smallest score so far
   double seconds = 0, seconds_left = 0;
 };
 
 struct EnsembleRun {
-  std::vector<Member> members;        ///< that came to their end, by number
-  std::vector<std::string> failures;  ///< "seed 7: refine: the fit diverged ...": starts that threw an Error
+  std::vector<Member> members;        ///< that came to their end, by number; of several ranks the first has them all
+  std::vector<std::string> failures;  ///< "start 7: refine: the fit diverged ...": starts of this rank that threw an Error
 };
 
 /// `progress` is called by one thread at a time. When `stop` is not zero no start is begun, and those under way are left out

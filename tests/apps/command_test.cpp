@@ -76,6 +76,8 @@ TEST_SUITE("command") {
     CHECK(fringe::test::fringe(f, "compare '" + (f / "r.cxi") + "' '" + (f / "c.cxi") + "'").code == 0);
     CHECK(contains(fringe::test::fringe(f, "info '" + (f / "r.cxi") + "'").out, "/entry_1/image_1/data (8, 8, 8)"));
     CHECK(contains(fringe::test::fringe(f, "info").out, "instruction sets"));
+    if (std::system("taskset --version > /dev/null 2>&1") == 0)  // what Slurm leaves a job is what it uses
+      CHECK(contains(fringe::test::fringe(f, "info", "taskset -c 0 ").out, "threads           1\n"));
     for (const std::string file : {"r.cxi", "c.cxi"}) {
       const auto show = fringe::test::fringe(f, "show '" + (f / file) + "' -o '" + (f / "p.png") + "'");
       if (contains(show.err, "has no Cairo")) {

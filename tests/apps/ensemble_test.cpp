@@ -104,6 +104,31 @@ TEST_SUITE("ensemble") {
     }
   }
 
+  TEST_CASE("two ranks share the starts and come to what one process comes to") {
+    if (!has_mpi()) return;
+    const Folder f("ensemble_mpi");
+    simulate(f);
+    const auto run = [&](const char* name, int starts, const std::string& launcher) {
+      return fringe::test::fringe(f, "ensemble " + file(f, "c.cxi") + " -o " + file(f, name) + " --starts " + std::to_string(starts) +
+                                         " --recipe 30*RAAR+20*ER --threads 1", launcher);
+    };
+    CHECK(run("one.cxi", 5, "").code == 0);
+    CHECK(run("two.cxi", 2, "").code == 0);  // two starts are there already
+    const auto two = run("two.cxi", 5, two_ranks);
+    CHECK(two.code == 0);
+    CHECK(contains(two.out, "5 of 5 starts"));
+    CHECK(contains(two.err, "starts done 4/4"));  // those, and two of the other three
+    const auto a = io::read_reconstruction(f / "one.cxi"), b = io::read_reconstruction(f / "two.cxi");
+    CHECK(a.object.data == b.object.data);
+    CHECK(a.curves.at("start_free_llk").value == b.curves.at("start_free_llk").value);
+    CHECK(b.configuration.at("ranks") == "2");
+    // Both ranks refuse, and neither waits for the other.
+    const auto other = fringe::test::fringe(
+        f, "ensemble " + file(f, "c.cxi") + " -o " + file(f, "two.cxi") + " --starts 5 --recipe 20*ER --threads 1", two_ranks);
+    CHECK(other.code == 1);
+    CHECK(contains(other.err, "with other options"));
+  }
+
   TEST_CASE("networks in bfloat16: the report says so; starts in another precision are not gone on from") {
     const Folder f("ensemble_bf16");
     simulate(f);

@@ -48,4 +48,13 @@ inline Outcome fringe(const Folder& folder, const std::string& arguments, const 
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), contents(out), contents(err)};
 }
 
+inline const std::string two_ranks = "mpirun --allow-run-as-root --oversubscribe -n 2 ";
+/// Whether runs on two_ranks are possible here; says so if not.
+inline bool has_mpi() {
+  const bool has = std::system("mpirun --version > /dev/null 2>&1") == 0 &&
+                   std::system("'" FRINGE_PROGRAM "' info 2>/dev/null | grep -q MPI") == 0;
+  if (!has) MESSAGE("skipped: no mpirun, or a build without MPI");
+  return has;
+}
+
 }  // namespace fringe::test

@@ -63,17 +63,11 @@ TEST_SUITE("train") {
   }
 
   TEST_CASE("two ranks draw the same as one process with the same batch, within rounding") {
-    if (std::system("mpirun --version > /dev/null 2>&1") != 0 ||
-        std::system("'" FRINGE_PROGRAM "' info 2>/dev/null | grep -q MPI") != 0) {
-      MESSAGE("skipped: no mpirun, or a build without MPI");
-      return;
-    }
+    if (!has_mpi()) return;
     const Folder f("mpi");
     const std::string options = " --epochs 2 --micro-batch 4" + tiny;
     REQUIRE(fringe::test::fringe(f, "train -o '" + (f / "one.h5") + "'" + options).code == 0);
-    REQUIRE(fringe::test::fringe(f, "train -o '" + (f / "two.h5") + "'" + options,
-                                 "mpirun --allow-run-as-root --oversubscribe -n 2 ")
-                .code == 0);
+    REQUIRE(fringe::test::fringe(f, "train -o '" + (f / "two.h5") + "'" + options, two_ranks).code == 0);
     const double d = difference(f / "one.h5", f / "two.h5");
     MESSAGE("largest difference of weights " << d);
     CHECK(d < 1e-3);
