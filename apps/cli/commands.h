@@ -51,6 +51,8 @@ bool given(const CLI::App& command, const char* name);
 CLI::Validator positive();
 CLI::Validator not_negative();
 CLI::Validator between(double least, double most);
+/// Of a file's name: what is written depends on it.
+CLI::Validator ends_in(std::vector<std::string> endings);
 
 /// Runs the program; returns its exit code: 0 done, 1 bad input, 2 wrong usage, 130/143 interrupted.
 int run(int argc, char** argv);

@@ -134,6 +134,14 @@ CLI::Validator between(double least, double most) {
                      [=](double v) { return v >= least && v <= most; });
 }
 
+CLI::Validator ends_in(std::vector<std::string> endings) {
+  const auto check = [endings](const std::string& path) {
+    const bool known = std::any_of(endings.begin(), endings.end(), [&](const auto& e) { return path.ends_with(e); });
+    return known ? std::string() : fmt::format("must end in {}, not '{}'", fmt::join(endings, " or "), path);
+  };
+  return {check, ""};
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"fringe turns 3-D coherent X-ray diffraction patterns into images of the crystals that made them."};
   app.set_version_flag("--version", "fringe " FRINGE_VERSION);

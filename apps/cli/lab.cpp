@@ -80,6 +80,7 @@ void add_lab(CLI::App& app, Common& common, Action& action) {
   c->add_option("-o,--output", o->outputs,
                 "crystal on straight voxels: .cxi, or .vti for ParaView; may be given several times")
       ->required()
+      ->check(ends_in({".cxi", ".h5", ".hdf5", ".vti"}))
       ->type_name("FILE");
   c->add_option("--geometry", o->geometry,
                 "the diffractometer as a TOML file (docs/laboratory-frame.md; default: what `prepare` stored in RESULT)")

@@ -16,6 +16,7 @@ void add_pattern_and_outputs(CLI::App& command, std::string& input, std::vector<
       ->type_name("PATTERN");
   command.add_option("-o,--output", outputs, "result: .cxi, or .vti for ParaView; may be given several times")
       ->required()
+      ->check(ends_in({".cxi", ".h5", ".hdf5", ".vti"}))
       ->type_name("FILE");
 }
 

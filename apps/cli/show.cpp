@@ -213,7 +213,7 @@ void add_show(CLI::App& app, Common& common, Action& action) {
   auto* c = app.add_subcommand("show", "draw a result (or a pattern): crystal, diffraction, curves");
   auto input = std::make_shared<std::string>(), output = std::make_shared<std::string>();
   c->add_option("input", *input, "CXI file of refine, iterate, ensemble, lab, prepare or simulate")->required()->type_name("FILE");
-  c->add_option("-o,--output", *output, "picture (PNG)")->required()->type_name("FILE");
+  c->add_option("-o,--output", *output, "picture (PNG)")->required()->check(ends_in({".png"}))->type_name("FILE");
   c->add_flag("-q,--quiet", common.quiet, "print errors only");
   c->callback([input, output, &common, &action] { action = [=, &common] { return show(*input, *output, common); }; });
 }

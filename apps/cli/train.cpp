@@ -184,7 +184,9 @@ void add_train(CLI::App& app, Common& common, Action& action) {
   c->add_option("-o,--output", o->output, "the best model, by its held-out loss (HDF5)")->required()->type_name("FILE");
   c->add_option("--last", o->last, "the last model, too")->type_name("FILE");
   c->add_option("--csv", o->csv, "write the curves to this file")->type_name("FILE");
-  c->add_option("--picture", o->picture, "draw curves and four held-out crystals (PNG)")->type_name("FILE");
+  c->add_option("--picture", o->picture, "draw curves and four held-out crystals (PNG)")
+      ->check(ends_in({".png"}))
+      ->type_name("FILE");
   c->add_option("--preset", o->preset, "sizes: tiny (32^3, minutes on two cores), small, medium (64^3), paper")
       ->check(CLI::IsMember({"tiny", "small", "medium", "paper"}))
       ->capture_default_str();
