@@ -6,7 +6,7 @@ fringe=build/release/fringe
 mkdir -p demo
 echo "== a crystal of 32^3 voxels and its noisy pattern of 64^3"
 $fringe simulate -o demo/crystal.cxi --size 64 --seed 1 --photons 1e7 --voxel-size 10e-9
-echo "== retrieving it with an untrained network: about four minutes on two cores"
+echo "== retrieving it with an untrained network: a minute or two on two cores"
 $fringe refine demo/crystal.cxi -o demo/result.cxi -o demo/result.vti --json demo/report.json
 echo "== against the truth"
 $fringe compare demo/result.cxi demo/crystal.cxi
