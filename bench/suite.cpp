@@ -9,6 +9,7 @@ void run_all(Bench& bench, const std::vector<NetworkCase>& networks) {
   bench_batch_norm_fold(bench);
   bench_choose_smaller(bench);
   bench_conv3d(bench);
+  bench_crystal(bench);
   bench_fft3d(bench);
   bench_fused_conv3d(bench);
   bench_fused_diffraction(bench);
@@ -22,6 +23,7 @@ void run_all(Bench& bench, const std::vector<NetworkCase>& networks) {
   bench_pad_centred(bench);
   bench_pearson_loss(bench);
   bench_philox(bench);
+  bench_photon_noise(bench);
   bench_poisson_loss(bench);
   bench_polar(bench);
   bench_relative_l2(bench);

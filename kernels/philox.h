@@ -54,6 +54,31 @@ inline double normal(std::uint64_t seed, std::uint64_t stream, std::uint64_t i) 
   return i % 2 == 0 ? r * std::cos(angle) : r * std::sin(angle);
 }
 
+/// A number of 53 bits in (0, 1), both ends excluded, from two words.
+constexpr double open_unit(std::uint32_t high, std::uint32_t low) {
+  return (static_cast<double>(std::uint64_t{high >> 5} << 26 | low >> 6) + 0.5) * 0x1p-53;
+}
+
+/// Such numbers, one after another, of (seed, purpose, index): key = seed, counter = (block, purpose, index), two of a block.
+class OpenUnits {
+ public:
+  constexpr OpenUnits(std::uint64_t seed, std::uint32_t purpose, std::uint64_t index)
+      : key_{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)},
+        counter_{0, purpose, static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32)} {}
+  constexpr double next() {
+    second_ = !second_;
+    if (!second_) return open_unit(block_[2], block_[3]);
+    block_ = block(counter_, key_);
+    ++counter_[0];
+    return open_unit(block_[0], block_[1]);
+  }
+
+ private:
+  std::array<std::uint32_t, 2> key_;
+  Block counter_, block_{};
+  bool second_ = false;  ///< whether the block's second number comes next
+};
+
 /// A sequence of numbers from one (seed, stream): for code that draws a few, one after another.
 class Sequence {
  public:

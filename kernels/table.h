@@ -6,6 +6,7 @@
 #include "kernels/batch_norm_fold.h"
 #include "kernels/choose_smaller.h"
 #include "kernels/conv3d.h"
+#include "kernels/crystal.h"
 #include "kernels/fft3d.h"
 #include "kernels/fused_conv3d.h"
 #include "kernels/fused_diffraction.h"
@@ -19,6 +20,7 @@
 #include "kernels/pad_centred.h"
 #include "kernels/pearson_loss.h"
 #include "kernels/philox.h"
+#include "kernels/photon_noise.h"
 #include "kernels/poisson_loss.h"
 #include "kernels/polar.h"
 #include "kernels/relative_l2.h"
@@ -53,6 +55,8 @@ struct KernelTable {
   Conv3dForward<T>* conv3d_forward = nullptr;
   Conv3dBackwardData<T>* conv3d_backward_data = nullptr;
   Conv3dBackwardWeights<T>* conv3d_backward_weights = nullptr;
+  CrystalDensity<T>* crystal_density = nullptr;
+  CrystalObject<T>* crystal_object = nullptr;
   DensitySums<T>* density_sums = nullptr;
   Fft3d<T>* fft3d_forward = nullptr;
   Fft3d<T>* fft3d_backward = nullptr;
@@ -66,6 +70,7 @@ struct KernelTable {
   FusedSeparableConv3dBackward<T>* fused_separable_conv3d_backward = nullptr;
   PacksBfloat16* packs_bfloat16 = nullptr;  ///< empty: it does not
   SeparableNeedsWork* separable_needs_work = nullptr;  ///< empty: it always does
+  GaussianFilter<T>* gaussian_filter = nullptr;
   IntensityForward<T>* intensity_forward = nullptr;
   IntensityBackward<T>* intensity_backward = nullptr;
   LeakyReluForward<T>* leaky_relu_forward = nullptr;
@@ -86,8 +91,10 @@ struct KernelTable {
   PadCentredBackward<T>* pad_centred_backward = nullptr;
   PearsonLossForward<T>* pearson_loss_forward = nullptr;
   PearsonLossBackward<T>* pearson_loss_backward = nullptr;
+  PhaseNoise<T>* phase_noise = nullptr;
   PhiloxFill<T>* philox_uniform = nullptr;
   PhiloxFill<T>* philox_normal = nullptr;
+  PhotonNoise<T>* photon_noise = nullptr;
   PoissonLossForward<T>* poisson_loss_forward = nullptr;
   PoissonLossBackward<T>* poisson_loss_backward = nullptr;
   PolarForward<T>* polar_forward = nullptr;

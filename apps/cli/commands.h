@@ -26,8 +26,8 @@ struct Common {
 /// Adds --quiet, --json, --threads, --seed to a subcommand.
 void add_common_options(CLI::App& command, Common& common, bool with_seed = true);
 
-/// Adds --device alone, `what` being what runs there.
-void add_device_option(CLI::App& command, Common& common, const std::string& what);
+/// Adds --device alone, `what` being what runs there, and `otherwise` where without it.
+void add_device_option(CLI::App& command, Common& common, const std::string& what, const std::string& otherwise = "auto");
 /// Adds --device, --tune and --precision to a subcommand that runs a network.
 void add_device_options(CLI::App& command, Common& common);
 CLI::Option* add_precision_option(CLI::App& command, Precision& precision);

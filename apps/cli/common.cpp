@@ -51,13 +51,13 @@ CLI::Option* add_precision_option(CLI::App& command, Precision& precision) {
       ->option_text("NAME=float32");
 }
 
-void add_device_option(CLI::App& command, Common& common, const std::string& what) {
+void add_device_option(CLI::App& command, Common& common, const std::string& what, const std::string& otherwise) {
   const auto check = [](const std::string& text) {
     return is_backend_request(text) ? std::string() : fmt::format("'{}' is not auto, cpu or cuda:K", text);
   };
   command.add_option("--device", common.device, fmt::format("for {}: auto (a GPU that can be used, else the CPU), cpu, cuda:K", what))
       ->check(check)
-      ->option_text("NAME=auto");
+      ->option_text("NAME=" + otherwise);
 }
 
 void add_device_options(CLI::App& command, Common& common) {

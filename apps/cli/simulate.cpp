@@ -8,6 +8,7 @@
 #include "apps/cli/report.h"
 #include "apps/io/crystal_set.h"
 #include "apps/io/cxi.h"
+#include "apps/phasing/device_simulation.h"
 #include "apps/phasing/outcome.h"
 #include "apps/phasing/parallel.h"
 #include "apps/phasing/simulate.h"
@@ -29,37 +30,65 @@ struct Options {
   bool objects_only = false;
 };
 
-/// Draws `o.count` crystals, in blocks that all threads share: every crystal is drawn by one thread, whichever is free.
+/// Entries number `first`, first + 1, ... of a set, drawn one by one by threads that share them, or all at once by a device.
+std::vector<io::SetEntry> draw_entries(const Options& o, std::uint64_t seed, Index first, Index count, Context<float>& context) {
+  std::vector<io::SetEntry> entries(static_cast<std::size_t>(count));
+  std::vector<std::uint64_t> indices;
+  std::vector<Specimen> specimens;
+  for (Index k = 0; k < count; ++k) {
+    indices.push_back(static_cast<std::uint64_t>(first + k));
+    specimens.push_back(draw_specimen(o.population, seed, indices.back()));
+  }
+  DrawnCrystals drawn;
+  const bool by_device = !context.device().host_memory;
+  if (by_device) drawn = draw_crystals(context, seed, indices, specimens, !o.objects_only);
+  parallel_items(count, context.stream.threads(), [&](Index i) {
+    const auto k = static_cast<std::size_t>(i);
+    io::SetEntry& e = entries[k];
+    e.specimen = specimens[k];
+    if (by_device) {
+      e.object = std::move(drawn.objects[k]);
+      if (!o.objects_only) e.intensity = std::move(drawn.intensities[k]);
+      return;
+    }
+    e.object = make_crystal(e.specimen.crystal, seed, indices[k]);
+    if (!o.objects_only) e.intensity = expose(e.object, e.specimen.exposure, seed, indices[k]).intensity;
+  });
+  return entries;
+}
+
+/// Draws `o.count` crystals, block after block.
 int simulate_set(const Options& o, const Common& common) {
   if (!common.json.empty()) hdf5::require_writable(common.json);
   io::CrystalSetLayout layout{o.count, o.population.crystal.size, !o.objects_only, {}, {}, {"version", "command"}};
   layout.parameters = describe_population(o.population);
   layout.texts = {{"seed", std::to_string(common.seed)}, {"version", FRINGE_VERSION}, {"command", common.command_line}};
+  // Unless a device is asked for, the CPU: then a seed names the same bits everywhere.
+  const Backend backend = common.device.empty() ? Backend{} : chosen_backend(common);
+  const int threads = thread_count(common);
+  Context<float> context(backend, threads);
+  const bool on_host = context.device().host_memory;
   const bool resumed = std::filesystem::exists(o.output + ".partial");
   io::CrystalSetWriter writer(o.output, layout);
   const Index before = writer.completed();
   if (resumed && !common.quiet)
     fmt::print("going on with {}.partial, {} of {} crystals are there\n", o.output, before, o.count);
-  const int threads = thread_count(common);
   watch_signals();
   const auto start = Clock::now();
-  Index done = before;
+  Index done = before, drawn = 0;
+  double drawing_seconds = 0;
   {
     ProgressLine line(common.quiet);
-    const Index block = 16 * threads;
+    const Index block = on_host ? 16 * threads : crystals_at_once(o.population.crystal.size);
     for (Index first = 0; first < o.count && stop_signal == 0; first += block) {
       const Index entries = std::min(block, o.count - first);
       bool there = true;
       for (Index i = first; i < first + entries; ++i) there = there && writer.complete(i);
       if (there) continue;
-      std::vector<io::SetEntry> batch(static_cast<std::size_t>(entries));
-      parallel_items(entries, threads, [&](Index k) {
-        const auto index = static_cast<std::uint64_t>(first + k);
-        io::SetEntry& e = batch[static_cast<std::size_t>(k)];
-        e.specimen = draw_specimen(o.population, common.seed, index);
-        e.object = make_crystal(e.specimen.crystal, common.seed, index);
-        if (!o.objects_only) e.intensity = expose(e.object, e.specimen.exposure, common.seed, index).intensity;
-      });
+      const auto drawing = Clock::now();
+      const auto batch = draw_entries(o, common.seed, first, entries, context);
+      drawing_seconds += since(drawing);
+      drawn += entries;
       writer.write(first, batch);
       done = writer.completed();
       const double rate = static_cast<double>(done - before) / since(start);
@@ -69,16 +98,20 @@ int simulate_set(const Options& o, const Common& common) {
     }
   }
   const double seconds = since(start), rate = static_cast<double>(done - before) / seconds;
+  const double drawing_rate = drawn > 0 ? static_cast<double>(drawn) / drawing_seconds : 0;
   if (stop_signal == 0) writer.finish();
   if (!common.quiet)
-    fmt::print("{} crystals of {}^3 voxels{}, {:.1f} a second with {} threads\n{}\n", done, o.population.crystal.size,
-               o.objects_only ? ", without patterns" : "", rate, threads,
+    fmt::print("{} crystals of {}^3 voxels{}, {:.1f} a second {} ({:.1f} without the file)\n{}\n", done, o.population.crystal.size,
+               o.objects_only ? ", without patterns" : "", rate,
+               on_host ? fmt::format("with {} threads", threads) : "on " + backend.name(), drawing_rate,
                stop_signal == 0 ? "written   " + o.output : "interrupted: the same command goes on from here");
   if (!common.json.empty()) {
     Report r = make_report(common);
     r.insert("crystals", done);
     r.insert("seconds", seconds);
     r.insert("crystals_per_second", rate);
+    r.insert("drawn_per_second", drawing_rate);
+    if (!on_host) r.insert("device", backend.name());
     for (const auto& [name, value] : layout.parameters) r.insert(name, value);
     write_json(common.json, r);
   }
@@ -142,11 +175,13 @@ void add_simulate(CLI::App& app, Common& common, Action& action) {
   add_population_options(*c, o->population, "");
   c->add_option("--voxel-size", o->voxel_size, "edge of a voxel of the crystal [m], for scale bars")->check(positive());
   add_common_options(*c, common);
+  add_device_option(*c, common, "drawing a set", "cpu");
   c->callback([c, o, &common, &action] {
     const bool set = o->count > 0;
     for (const char* one : {"--index", "--voxel-size"})
       if (set && c->count(one) > 0) throw CLI::ValidationError(one, "is of a single crystal, not of a set (--count)");
-    if (!set && o->objects_only) throw CLI::ValidationError("--objects-only", "is of sets: --count N");
+    for (const char* many : {"--objects-only", "--device"})
+      if (!set && c->count(many) > 0) throw CLI::ValidationError(many, "is of sets: --count N");
     if (o->noise_free) o->population.photons = {0, 0};
     action = [o, set, c, &common] {
       if (set) return simulate_set(*o, common);

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "apps/phasing/alignment.h"
+#include "apps/phasing/device_simulation.h"
 #include "apps/phasing/parallel.h"
 #include "apps/phasing/random.h"
 
@@ -62,11 +63,25 @@ Dataset::Dataset(const DatasetOptions& options) : options_(options) {
   require(validation_ > 0, "train: no crystals to validate with");
 }
 
-Dataset::Item Dataset::draw(std::uint64_t index, bool training) const {
-  const auto specimen = draw_specimen(options_.population, options_.seed, index);
-  Item item{make_crystal(specimen.crystal, options_.seed, index), {}, 0, index};
-  if (specimen.exposure.noise && (options_.noise || !training)) item.photons = specimen.exposure.photons;
-  return item;
+std::vector<Dataset::Item> Dataset::draw(const std::vector<std::uint64_t>& indices, bool training, int threads) const {
+  std::vector<Item> items(indices.size());
+  std::vector<Specimen> specimens;
+  for (const auto index : indices) {
+    Specimen s = draw_specimen(options_.population, options_.seed, index);
+    if (!s.exposure.noise || (training && !options_.noise)) s.exposure = {0, false};
+    specimens.push_back(s);
+  }
+  if (context_ == nullptr) {
+    parallel_items(static_cast<Index>(items.size()), threads, [&](Index i) {
+      const auto k = static_cast<std::size_t>(i);
+      items[k] = {make_crystal(specimens[k].crystal, options_.seed, indices[k]), {}, specimens[k].exposure.photons, indices[k]};
+    });
+    return items;
+  }
+  auto drawn = draw_crystals(*context_, options_.seed, indices, specimens);
+  for (std::size_t k = 0; k < items.size(); ++k)
+    items[k] = {std::move(drawn.objects[k]), std::move(drawn.intensities[k]), 0, indices[k]};
+  return items;
 }
 
 Dataset::Item Dataset::read(Index i) const {
@@ -111,23 +126,24 @@ Batch Dataset::training(Context<float>& context, FitInput input, Index first, In
       }
     });
   } else {
-    parallel_items(count, threads, [&](Index k) {
-      const auto index = static_cast<std::uint64_t>(first + k * step);
-      require(index < held_out, "train: more than {} crystals were drawn", held_out);
-      items[static_cast<std::size_t>(k)] = draw(index, true);
-    });
+    std::vector<std::uint64_t> indices;
+    for (Index k = 0; k < count; ++k) indices.push_back(static_cast<std::uint64_t>(first + k * step));
+    require(indices.empty() || indices.back() < held_out, "train: more than {} crystals were drawn", held_out);
+    items = draw(indices, true, threads);
   }
   return assemble(context, input, items);
 }
 
 Batch Dataset::validation(Context<float>& context, FitInput input, Index first, Index step, Index count) {
-  std::vector<Item> items(static_cast<std::size_t>(count));
-  if (set_)
-    for (Index k = 0; k < count; ++k) items[static_cast<std::size_t>(k)] = read(training_ + first + k * step);
-  else
-    parallel_items(count, context.stream.threads(), [&](Index k) {
-      items[static_cast<std::size_t>(k)] = draw(held_out + static_cast<std::uint64_t>(first + k * step), false);
-    });
+  std::vector<Item> items;
+  std::vector<std::uint64_t> indices;
+  for (Index k = 0; k < count; ++k) {
+    if (set_)
+      items.push_back(read(training_ + first + k * step));
+    else
+      indices.push_back(held_out + static_cast<std::uint64_t>(first + k * step));
+  }
+  if (!set_) items = draw(indices, false, context.stream.threads());
   return assemble(context, input, items);
 }
 
@@ -163,12 +179,14 @@ Batch Dataset::assemble(Context<float>& context, FitInput kind, const std::vecto
     fill(t.given, k, object);
     fill(t.twin, k, twin_of(object));
   });
-  // |F| of the objects, by the network's own transform.
-  const Tensor<float> padded(context, full.with_channels(2));
   t.magnitude = Tensor<float>(context, full);
-  context.launch(&KernelTable<float>::pad_centred_forward, "pad_centred_forward", t.given.field.read(), padded.view());
-  context.launch(&KernelTable<float>::fft3d_forward, "fft3d_forward", padded.read(), padded.view());
-  context.launch(&KernelTable<float>::modulus_forward, "modulus_forward", 0.0F, padded.read(), t.magnitude.view());
+  if (std::any_of(items.begin(), items.end(), [](const Item& i) { return i.intensity.empty(); })) {
+    // |F| of the objects, by the network's own transform.
+    const Tensor<float> padded(context, full.with_channels(2));
+    context.launch(&KernelTable<float>::pad_centred_forward, "pad_centred_forward", t.given.field.read(), padded.view());
+    context.launch(&KernelTable<float>::fft3d_forward, "fft3d_forward", padded.read(), padded.view());
+    context.launch(&KernelTable<float>::modulus_forward, "modulus_forward", 0.0F, padded.read(), t.magnitude.view());
+  }
   std::vector<double> largest(items.size());
   parallel_items(count, context.stream.threads(), [&](Index k) {
     const Item& item = items[static_cast<std::size_t>(k)];

@@ -30,6 +30,9 @@ class Dataset {
   /// Throws Error when the set cannot be read or the population not be drawn.
   explicit Dataset(const DatasetOptions& options);
 
+  /// From now on crystals that are drawn are drawn by the kernels of this context: the same ones, to rounding.
+  void draw_on(Context<float>& context) { context_ = &context; }
+
   Index size() const { return size_; }                ///< N
   Index training_count() const { return training_; }  ///< crystals of a set; 0: no end
   Index validation_count() const { return validation_; }
@@ -43,16 +46,17 @@ class Dataset {
  private:
   struct Item {
     Volume<Complex> object;
-    Volume<float> intensity;  ///< of the set; empty: computed from the object
+    Volume<float> intensity;  ///< of the set, or drawn with the object; empty: computed from it
     double photons = 0;       ///< of the noise to be drawn; 0: none
     std::uint64_t noise_index = 0;
   };
-  Item draw(std::uint64_t index, bool training) const;
+  std::vector<Item> draw(const std::vector<std::uint64_t>& indices, bool training, int threads) const;
   Item read(Index i) const;
   Batch assemble(Context<float>& context, FitInput input, const std::vector<Item>& items) const;
   const std::vector<Index>& order(Index round);
 
   DatasetOptions options_;
+  Context<float>* context_ = nullptr;  ///< of draw_on()
   std::optional<io::CrystalSet> set_;
   Index size_ = 0, training_ = 0, validation_ = 0;
   Index round_ = -1;

@@ -34,8 +34,7 @@ class Random {
   double uniform(double low, double high);  ///< in (low, high)
   double normal();                          ///< mean 0, variance 1 (Box and Muller)
 
-  /// A Poisson deviate, exact for every mean >= 0: inversion by sequential search below 10, transformed rejection
-  /// (Hoermann's PTRS, Insurance: Mathematics and Economics 12, 39 (1993), doi 10.1016/0167-6687(93)90997-4) above.
+  /// A Poisson deviate, exact for every mean >= 0 (kernels/photon_noise.h).
   double poisson(double mean);
 
  private:

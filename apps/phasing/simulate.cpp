@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <numbers>
 
-#include "apps/phasing/random.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/error.h"
 
@@ -13,118 +11,47 @@ namespace fringe {
 namespace {
 
 using Vector = std::array<double, 3>;
-using Matrix = std::array<Vector, 3>;
 
 /// Uniform on SO(3): the rotation of a unit quaternion drawn uniformly on the 3-sphere.
-Matrix random_rotation(Random& random) {
+void draw_rotation(Random& random, CrystalForm& form) {
   double q[4], norm = 0;
   for (auto& v : q) v = random.normal(), norm += v * v;
   for (auto& v : q) v /= std::sqrt(norm);
   const auto [w, x, y, z] = q;
-  return {{{1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)},
-           {2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)},
-           {2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)}}};
+  const double rotation[3][3] = {{1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)},
+                                 {2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)},
+                                 {2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)}};
+  std::copy(&rotation[0][0], &rotation[0][0] + 9, &form.rotation[0][0]);
 }
 
-Vector rotate(const Matrix& r, const Vector& x) {
-  Vector y{};
-  for (int i = 0; i < 3; ++i) y[i] = r[i][0] * x[0] + r[i][1] * x[1] + r[i][2] * x[2];
-  return y;
+CrystalForm random_superellipsoid(const CrystalOptions& options, double n, Random& random) {
+  CrystalForm form;
+  for (auto& a : form.axis) a = n * random.uniform(options.semi_axis.low, options.semi_axis.high);
+  for (auto& e : form.exponent) e = random.uniform(options.exponent.low, options.exponent.high);
+  draw_rotation(random, form);
+  return form;
 }
 
-/// Whether a point [voxels from the centre] is inside the crystal.
-using Inside = std::function<bool(const Vector&)>;
-
-Inside random_superellipsoid(const CrystalOptions& options, double n, Random& random) {
-  Vector axis;
-  for (auto& a : axis) a = n * random.uniform(options.semi_axis.low, options.semi_axis.high);
-  const double e1 = random.uniform(options.exponent.low, options.exponent.high);
-  const double e2 = random.uniform(options.exponent.low, options.exponent.high);
-  const Matrix rotation = random_rotation(random);
-  return [=](const Vector& x) {
-    const Vector y = rotate(rotation, x);
-    const double in_plane = std::pow(std::abs(y[0] / axis[0]), 2 / e1) + std::pow(std::abs(y[1] / axis[1]), 2 / e1);
-    return std::pow(in_plane, e1 / e2) + std::pow(std::abs(y[2] / axis[2]), 2 / e2) <= 1;
-  };
-}
-
-Inside random_polyhedron(const CrystalOptions& options, double n, Random& random) {
-  struct Facet {
-    Vector normal;
-    double distance;
-  };
+CrystalForm random_polyhedron(const CrystalOptions& options, double n, Random& random) {
+  CrystalForm form;
+  form.polyhedron = true;
   const double radius = n * random.uniform(options.semi_axis.low, options.semi_axis.high);
   // Surface energies decide the distances of a Wulff shape; {100} and {110} relative to {111}, within what is known of fcc
   // metals and some way beyond, so that cubes, octahedra and most shapes between occur.
   const double family[4] = {0, random.uniform(0.8, 1.3), random.uniform(0.9, 1.3), 1};
-  std::vector<Facet> facets;
+  double* distance = form.distance;
   for (int i = -1; i <= 1; ++i)
     for (int j = -1; j <= 1; ++j)
-      for (int k = -1; k <= 1; ++k) {
-        const int kind = i * i + j * j + k * k;
-        if (kind == 0) continue;
-        const double norm = std::sqrt(kind);
-        facets.push_back({{i / norm, j / norm, k / norm}, radius * family[kind] * random.uniform(0.8, 1.2)});
-      }
-  const Matrix rotation = random_rotation(random);
-  return [=](const Vector& x) {
-    const Vector y = rotate(rotation, x);
-    return std::all_of(facets.begin(), facets.end(), [&](const Facet& f) {
-      return f.normal[0] * y[0] + f.normal[1] * y[1] + f.normal[2] * y[2] <= f.distance;
-    });
-  };
-}
-
-/// The share of every voxel that is inside: 0 or 1 by its centre, or with `smooth` the average over 5^3 points of
-/// those voxels whose corners and centre do not agree.
-Volume<float> sample(const Inside& inside, Index n, bool smooth, int threads) {
-  Volume<float> density({n, n, n});
-  Stream stream(threads);
-  const auto at = [&](Index i, double offset) { return static_cast<double>(i - n / 2) + offset; };
-  Volume<std::uint8_t> corner;
-  if (smooth) {
-    corner = Volume<std::uint8_t>({n + 1, n + 1, n + 1});
-    cpu::parallel_tasks(stream, n + 1, [&](Index d) {
-      for (Index h = 0; h <= n; ++h)
-        for (Index w = 0; w <= n; ++w) corner(d, h, w) = inside({at(d, -0.5), at(h, -0.5), at(w, -0.5)});
-    });
-  }
-  cpu::parallel_tasks(stream, n, [&](Index d) {
-    for (Index h = 0; h < n; ++h)
-      for (Index w = 0; w < n; ++w) {
-        const bool centre = inside({at(d, 0), at(h, 0), at(w, 0)});
-        density(d, h, w) = centre;
-        if (!smooth) continue;
-        int corners = 0;
-        for (Index i = 0; i < 8; ++i) corners += corner(d + i / 4, h + i / 2 % 2, w + i % 2);
-        if (corners == (centre ? 8 : 0)) continue;
-        constexpr int points = 5;
-        int count = 0;
-        for (int i = 0; i < points * points * points; ++i) {
-          const auto offset = [](int j) { return (j % points + 0.5) / points - 0.5; };
-          count += inside({at(d, offset(i / points / points)), at(h, offset(i / points)), at(w, offset(i))});
-        }
-        density(d, h, w) = static_cast<float>(count) / (points * points * points);
-      }
-  });
-  return density;
-}
-
-bool touches_faces(const Volume<float>& density) {
-  const Index n = density.extent[0];
-  for (Index i = 0; i < n; ++i)
-    for (Index j = 0; j < n; ++j)
-      for (const Index face : {Index{0}, n - 1})
-        if (density(face, i, j) > 0 || density(i, face, j) > 0 || density(i, j, face) > 0) return true;
-  return false;
+      for (int k = -1; k <= 1; ++k)
+        if (const int kind = i * i + j * j + k * k; kind != 0) *distance++ = radius * family[kind] * random.uniform(0.8, 1.2);
+  draw_rotation(random, form);
+  return form;
 }
 
 /// Equation (2) before scaling. The noise covers the padded array, so that nothing inside the crystal wraps around.
-Volume<double> correlated_field(const CrystalOptions& options, Random& random, std::uint64_t seed, std::uint64_t index,
+Volume<double> correlated_field(const CrystalOptions& options, const Vector& length, std::uint64_t seed, std::uint64_t index,
                                 int threads) {
   const Index N = options.size, n = N / 2;
-  Vector length;
-  for (auto& l : length) l = static_cast<double>(n) * random.uniform(options.correlation.low, options.correlation.high);
   ComplexField field({N, N, N});
   Stream stream(threads);
   cpu::parallel_tasks(stream, N, [&](Index d) {
@@ -164,22 +91,40 @@ void check(const CrystalOptions& o) {
 
 }  // namespace
 
-Volume<Complex> make_crystal(const CrystalOptions& options, std::uint64_t seed, std::uint64_t index, int threads) {
+CrystalDraw::CrystalDraw(const CrystalOptions& options, std::uint64_t seed, std::uint64_t index)
+    : options_(options), n_(static_cast<double>(options.size / 2)), random_(seed, Draw::shape, index) {
   check(options);
-  const Index n = options.size / 2;
-  Random random(seed, Draw::shape, index);
-  Volume<float> density;
-  double volume = 0;
+}
+
+CrystalForm CrystalDraw::next_form() {
   constexpr int tries = 1000;
-  for (int i = 0;; ++i) {  // until one fits, and is no splinter: more than 1.5 % of its array
-    require(i < tries, "simulate: none of {} crystals fits into {}^3 voxels; choose other semi-axes", tries, n);
-    const auto draw = options.shape == CrystalShape::superellipsoid ? random_superellipsoid : random_polyhedron;
-    density = sample(draw(options, static_cast<double>(n), random), n, options.smooth_edge, threads);
-    volume = 0;
-    for (const float v : density.data) volume += v;
-    if (!touches_faces(density) && volume > 0.015 * static_cast<double>(n * n * n)) break;
-  }
-  Volume<double> phase = correlated_field(options, random, seed, index, threads);
+  require(drawn_++ < tries, "simulate: none of {} crystals fits into {}^3 voxels; choose other semi-axes", tries,
+          options_.size / 2);
+  const auto draw = options_.shape == CrystalShape::superellipsoid ? random_superellipsoid : random_polyhedron;
+  return draw(options_, n_, random_);
+}
+
+std::array<double, 3> CrystalDraw::correlation_lengths() {
+  std::array<double, 3> length{};
+  for (auto& l : length) l = n_ * random_.uniform(options_.correlation.low, options_.correlation.high);
+  return length;
+}
+
+bool CrystalDraw::fits(double volume, bool touches_faces) const { return !touches_faces && volume > 0.015 * (n_ * n_ * n_); }
+
+Volume<Complex> make_crystal(const CrystalOptions& options, std::uint64_t seed, std::uint64_t index, int threads) {
+  CrystalDraw draw(options, seed, index);
+  const Index n = options.size / 2;
+  Volume<float> density({n, n, n});
+  Stream stream(threads);
+  float volume = 0, on_faces = 0;
+  do {
+    const CrystalForm form = draw.next_form();
+    float stats[2];
+    cpu::crystal_density(stream, {&form, 1}, options.smooth_edge, {density.data.data(), {1, n, n, n, 1}}, {stats, {1, 1, 1, 1, 2}});
+    volume = stats[0], on_faces = stats[1];
+  } while (!draw.fits(static_cast<double>(volume), on_faces > 0));
+  Volume<double> phase = correlated_field(options, draw.correlation_lengths(), seed, index, threads);
   double low = 1e300, high = -1e300;
   for (std::size_t i = 0; i < phase.data.size(); ++i)
     if (density.data[i] > 0) low = std::min(low, phase.data[i]), high = std::max(high, phase.data[i]);

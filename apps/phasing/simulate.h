@@ -2,6 +2,8 @@
 #pragma once
 #include "apps/phasing/fourier.h"
 #include "apps/phasing/pattern.h"
+#include "apps/phasing/random.h"
+#include "kernels/crystal.h"
 
 namespace fringe {
 
@@ -26,6 +28,22 @@ struct CrystalOptions {
   Range correlation{0.08, 0.3};   ///< lengths Lx, Ly, Lz over which the phase changes
   double phase_range = 1;         ///< the phase inside covers exactly [0, phase_range] [rad]; 0: flat
   bool smooth_edge = false;       ///< edge voxels get the share of them that is inside; false: 0 or 1, as in the paper
+};
+
+/// What is drawn for crystal number `index` of the series that `seed` names, in its order: forms until one fits, then lengths.
+class CrystalDraw {
+ public:
+  CrystalDraw(const CrystalOptions& options, std::uint64_t seed, std::uint64_t index);
+  CrystalForm next_form();                    ///< throws Error when a thousand were not to be had
+  std::array<double, 3> correlation_lengths();  ///< Lx, Ly, Lz of (2) [voxels]
+  /// Whether a crystal of this volume [voxels] is no splinter: more than 1.5 % of its array; and lies within it.
+  bool fits(double volume, bool touches_faces) const;
+
+ private:
+  CrystalOptions options_;
+  double n_;
+  Random random_;
+  int drawn_ = 0;
 };
 
 /// Crystal number `index` of the series that `seed` names: amplitude 1 inside, phase a Gaussian-correlated random field

@@ -111,6 +111,7 @@ class Training {
     require(micro_batches_ >= ranks.size(),
             "train: {} ranks share {} micro-batches of {}; some would have nothing to do", ranks.size(), micro_batches_,
             options.micro_batch);
+    if (!context_.device().host_memory) data_.draw_on(context_);
     const Index samples = data_.training_count() > 0 ? data_.training_count() : options.samples;
     steps_per_epoch_ = samples / options.batch;
     require(steps_per_epoch_ > 0, "train: {} crystals to an epoch do not fill a batch of {}", samples, options.batch);

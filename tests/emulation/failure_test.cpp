@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "apps/cli/commands.h"
+#include "apps/io/crystal_set.h"
 #include "apps/io/cxi.h"
 #include "apps/phasing/refine.h"
 #include "apps/phasing/train.h"
@@ -189,6 +190,39 @@ TEST_SUITE("failure") {
     CHECK(run_program(command, error) == 1);
     CHECK(contains(error, "0 MB of 0 MB free"));
     CHECK_FALSE(std::filesystem::exists(output));
+  }
+
+  TEST_CASE("simulate: what fails on the device is gone on with by the same command; the set is the CPU's, to rounding") {
+    const Machine machine;
+    const Folder folder("failure_simulate");
+    const std::string by_device = folder / "device.h5", by_cpu = folder / "cpu.h5";
+    std::vector<std::string> command{"simulate", "-q", "--count", "5", "--size", "12", "--semi-axis", "0.22,0.3", "--photons",
+                                     "1e4,1e5", "--shape", "mixed", "-o", by_cpu};
+    std::string error;
+    REQUIRE(run_program(command, error) == 0);
+    command.back() = by_device;
+    command.insert(command.end(), {"--device", "cuda:0"});
+    machine->kernel_error = 700, machine->failing_kernel = "photon_noise";
+    CHECK(run_program(command, error) == 1);
+    CHECK(names(error, "photon_noise_kernel"));
+    CHECK_FALSE(std::filesystem::exists(by_device));
+    emulation::repair();
+    const std::size_t before = emulation::counters().kernels;
+    REQUIRE(run_program(command, error) == 0);
+    CHECK(emulation::counters().kernels > before);
+    const io::CrystalSet found(by_device), expected(by_cpu);
+    REQUIRE(found.count() == 5);
+    for (Index k = 0; k < 5; ++k) {
+      const auto a = found.object(k), b = expected.object(k);
+      float worst = 0;
+      for (std::size_t i = 0; i < a.data.size(); ++i) worst = std::max(worst, std::abs(a.data[i] - b.data[i]));
+      CHECK(worst < 1e-4F);
+      CHECK(found.specimen(k).exposure.photons == expected.specimen(k).exposure.photons);
+      const auto counted = found.intensity(k), wanted = expected.intensity(k);
+      std::size_t differ = 0;
+      for (std::size_t i = 0; i < counted.data.size(); ++i) differ += counted.data[i] != wanted.data[i];
+      CHECK(differ * 500 < counted.data.size());
+    }
   }
 
   TEST_CASE("train ends with the best model so far") {
