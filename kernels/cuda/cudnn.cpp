@@ -1,9 +1,17 @@
-// The API of descriptors and algorithms is used, which cuDNN 9 keeps beside its graphs: of the algorithms that it lists
-// for a convolution, fastest first by its own estimate, the first that it says is deterministic and supported is taken.
-// Descriptors and choice are made at the first use of a shape and kept to the end.
+// cuDNN's graph API. A convolution is a graph of one operation, for which cuDNN lists configurations of its engines: what its
+// heuristics propose, fastest first by their estimate, and what there is to fall back to. The first is taken that
+//  - is deterministic, and rounds no factor and no partial sum to fewer bits than asked for, by its engine's numerical notes;
+//  - becomes an execution plan: configurations for other machines or shapes end there; with work space in bounds.
+// Strides say where weights lie, so it is asked for ours as they are; but engines may insist on channels last, (Co,Kd,Kh,Kw,Ci).
+// So in this order: proposals for ours, proposals for theirs, then what there is to fall back to.
+// Plans are made at the first use of a shape and kept to the end.
 #include "kernels/cuda/cudnn.h"
 
+#include <algorithm>
 #include <map>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "kernels/cuda/check.h"
 #include "kernels/cuda/cudnn_library.h"
@@ -11,16 +19,9 @@
 namespace fringe::cuda::cudnn {
 namespace {
 
-struct Plan {
-  bool usable = false;
-  cudnnTensorDescriptor_t x = nullptr, y = nullptr;  ///< of the arrays with Ci and with Co channels
-  cudnnFilterDescriptor_t w = nullptr;
-  cudnnConvolutionDescriptor_t convolution = nullptr;
-  int algorithm = 0;  ///< of the pass's own kind
-  std::size_t workspace = 0;
-};
+constexpr std::int64_t most_workspace = std::int64_t{512} << 20;
+constexpr std::int64_t alignment = 16;  // of all arrays [bytes]: more is not asked for by any engine
 
-std::map<Convolution, Plan> plans;
 cudnnHandle_t handle = nullptr;
 std::string why_not;
 bool asked = false;
@@ -46,66 +47,222 @@ bool there() {
   return handle != nullptr;
 }
 
-/// Channels last: extents in cuDNN's order (N, C, D, H, W), strides of ours.
-cudnnTensorDescriptor_t tensor(const Shape& volume, Index channels) {
-  const int n = static_cast<int>(volume.n), c = static_cast<int>(channels), d = static_cast<int>(volume.d),
-            h = static_cast<int>(volume.h), w = static_cast<int>(volume.w);
-  const int extents[] = {n, c, d, h, w}, strides[] = {d * h * w * c, 1, h * w * c, w * c, c};
-  cudnnTensorDescriptor_t made = nullptr;
-  check_cudnn(cudnn_library().create_tensor(&made), "making a descriptor");
-  check_cudnn(cudnn_library().set_tensor(made, CUDNN_DATA_FLOAT, 5, extents, strides), "describing an array");
-  return made;
+// What cuDNN calls the types of attributes.
+constexpr auto type_of(void* const*) { return CUDNN_TYPE_VOID_PTR; }
+constexpr auto type_of(const std::int64_t*) { return CUDNN_TYPE_INT64; }
+constexpr auto type_of(const float*) { return CUDNN_TYPE_FLOAT; }
+constexpr auto type_of(const cudnnHandle_t*) { return CUDNN_TYPE_HANDLE; }
+constexpr auto type_of(const cudnnDataType_t*) { return CUDNN_TYPE_DATA_TYPE; }
+constexpr auto type_of(const cudnnConvolutionMode_t*) { return CUDNN_TYPE_CONVOLUTION_MODE; }
+constexpr auto type_of(const cudnnBackendHeurMode_t*) { return CUDNN_TYPE_HEUR_MODE; }
+constexpr auto type_of(const cudnnBackendNumericalNote_t*) { return CUDNN_TYPE_NUMERICAL_NOTE; }
+
+/// One of cuDNN's descriptors: its attributes are set one by one, then it is finalized.
+class Descriptor {
+ public:
+  explicit Descriptor(cudnnBackendDescriptorType_t type) {
+    check_cudnn(cudnn_library().create_descriptor(type, &descriptor_), "making a descriptor");
+  }
+  ~Descriptor() {
+    if (descriptor_ != nullptr) cudnn_library().destroy_descriptor(descriptor_);
+  }
+  Descriptor(Descriptor&& other) noexcept : descriptor_(std::exchange(other.descriptor_, nullptr)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(descriptor_, other.descriptor_);
+    return *this;
+  }
+
+  cudnnBackendDescriptor_t get() const { return descriptor_; }
+
+  template <class T, std::size_t Count>
+  void set(cudnnBackendAttributeName_t name, const T (&values)[Count]) {
+    set(name, type_of(values), static_cast<std::int64_t>(Count), values);
+  }
+  template <class T>
+  void set(cudnnBackendAttributeName_t name, const T& value) {
+    set(name, type_of(&value), 1, &value);
+  }
+  void set(cudnnBackendAttributeName_t name, const Descriptor& other) {
+    set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &other.descriptor_);
+  }
+
+  cudnnStatus_t finalize() { return cudnn_library().finalize(descriptor_); }
+  Descriptor finalized() && {
+    check_cudnn(finalize(), "finishing a descriptor");
+    return std::move(*this);
+  }
+
+  /// At most `most` values of an attribute.
+  template <class T>
+  std::vector<T> get(cudnnBackendAttributeName_t name, std::int64_t most) const {
+    std::vector<T> values(static_cast<std::size_t>(most));
+    std::int64_t count = 0;
+    check_cudnn(cudnn_library().get_attribute(descriptor_, name, type_of(values.data()), most, &count, values.data()), "a query");
+    values.resize(static_cast<std::size_t>(std::min(count, most)));
+    return values;
+  }
+  /// All descriptors that an attribute holds. cuDNN fills in what the caller has made.
+  std::vector<Descriptor> get(cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t type) const {
+    std::int64_t count = 0;
+    const auto query = [&](std::int64_t most, cudnnBackendDescriptor_t* to) {
+      check_cudnn(cudnn_library().get_attribute(descriptor_, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, most, &count, to), "a query");
+    };
+    query(0, nullptr);
+    std::vector<Descriptor> found;
+    std::vector<cudnnBackendDescriptor_t> bare;
+    for (std::int64_t i = 0; i < count; ++i) bare.push_back(found.emplace_back(type).get());
+    if (count > 0) query(count, bare.data());
+    while (static_cast<std::int64_t>(found.size()) > count) found.pop_back();
+    return found;
+  }
+
+ private:
+  void set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, std::int64_t count, const void* values) {
+    check_cudnn(cudnn_library().set_attribute(descriptor_, name, type, count, values), "setting an attribute");
+  }
+  cudnnBackendDescriptor_t descriptor_ = nullptr;
+};
+
+using Five = std::int64_t[5];
+enum Id : std::int64_t { id_x = 1, id_w, id_y };
+
+Descriptor tensor(std::int64_t id, const Five& extents, const Five& strides) {
+  Descriptor t(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+  t.set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_DATA_FLOAT);
+  t.set(CUDNN_ATTR_TENSOR_DIMENSIONS, extents);
+  t.set(CUDNN_ATTR_TENSOR_STRIDES, strides);
+  t.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, id);
+  t.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, alignment);
+  return std::move(t).finalized();
 }
 
-/// Takes the first good one of what `list` gives.
-template <class Performance, class List>
-void choose_algorithm(Plan& plan, const List& list) {
-  Performance found[16];
-  int count = 0;
-  if (list(16, &count, found) != CUDNN_STATUS_SUCCESS) return;
-  for (int i = 0; i < count && !plan.usable; ++i)
-    if (found[i].status == CUDNN_STATUS_SUCCESS && found[i].determinism == CUDNN_DETERMINISTIC) {
-      plan.usable = true;
-      plan.algorithm = static_cast<int>(found[i].algo);
-      plan.workspace = found[i].memory;
-    }
+/// Extents in cuDNN's order (N, C, D, H, W), strides of channels last.
+Descriptor volume(std::int64_t id, const Shape& s, Index channels) {
+  const Index w = channels, h = s.w * w, d = s.h * h;
+  return tensor(id, {s.n, channels, s.d, s.h, s.w}, {s.d * d, 1, d, h, w});
+}
+
+/// Extents (Co, Ci, Kd, Kh, Kw); as they lie here, (Kd, Kh, Kw, Ci, Co), or with Co first.
+Descriptor weights(const Shape& k, bool in_place) {
+  const Index ci = k.w, co = k.c, w = in_place ? ci * co : ci, h = k.h * w, d = k.d * h;
+  if (in_place) return tensor(id_w, {co, ci, k.n, k.d, k.h}, {1, co, d, h, w});
+  return tensor(id_w, {co, ci, k.n, k.d, k.h}, {k.n * d, 1, d, h, w});
+}
+
+Descriptor same_size(const Shape& kernel) {
+  const std::int64_t padding[] = {kernel.n / 2, kernel.d / 2, kernel.h / 2}, ones[] = {1, 1, 1};
+  Descriptor c(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+  c.set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, std::int64_t{3});
+  c.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT);
+  c.set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_CROSS_CORRELATION);
+  c.set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, padding);
+  c.set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, padding);
+  c.set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, ones);
+  c.set(CUDNN_ATTR_CONVOLUTION_DILATIONS, ones);
+  return std::move(c).finalized();
+}
+
+/// What cuDNN calls the operation and its attributes, by Pass.
+struct Names {
+  cudnnBackendDescriptorType_t type;
+  cudnnBackendAttributeName_t alpha, beta, convolution, x, w, y;
+};
+constexpr Names names[] = {
+    {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y},
+    {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY},
+    {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY},
+};
+
+/// A graph of one operation. What it is made of lives as long.
+struct Graph {
+  Descriptor x, w, y, convolution, operation, graph;
+
+  Graph(const Convolution& c, bool in_place)
+      : x(volume(id_x, c.volume, c.kernel.w)),
+        w(weights(c.kernel, in_place)),
+        y(volume(id_y, c.volume, c.kernel.c)),
+        convolution(same_size(c.kernel)),
+        operation(names[static_cast<int>(c.pass)].type),
+        graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR) {
+    const Names& n = names[static_cast<int>(c.pass)];
+    operation.set(n.alpha, 1.0F);
+    operation.set(n.beta, 0.0F);
+    operation.set(n.convolution, convolution);
+    operation.set(n.x, x);
+    operation.set(n.w, w);
+    operation.set(n.y, y);
+    check_cudnn(operation.finalize(), "describing a convolution");
+    graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, handle);
+    graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operation);
+    check_cudnn(graph.finalize(), "making a graph of a convolution");
+  }
+};
+
+struct Plan {
+  std::optional<Graph> graph;
+  std::optional<Descriptor> configuration, execution;  ///< empty: there is none
+  bool in_place = false;
+  std::size_t workspace = 0;
+};
+
+/// Whether the engine keeps what was asked for. A product of tensor cores, whose factors are float32, is one of tf32; inputs that
+/// are converted become float16 or bfloat16.
+bool as_exact_as(const Descriptor& engine, bool tf32) {
+  const auto notes = engine.get<cudnnBackendNumericalNote_t>(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, 64);
+  return std::none_of(notes.begin(), notes.end(), [tf32](cudnnBackendNumericalNote_t note) {
+    return note == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC || note == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS ||
+           note == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION || (note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE && !tf32);
+  });
+}
+
+/// Makes an execution plan of the first good one of the configurations in the list of this mode, if there is one.
+void plan_by(Plan& plan, cudnnBackendHeurMode_t mode, bool tf32) {
+  Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+  heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, plan.graph->graph);
+  heuristics.set(CUDNN_ATTR_ENGINEHEUR_MODE, mode);
+  if (heuristics.finalize() != CUDNN_STATUS_SUCCESS) return;  // nothing for this graph
+  for (auto& configuration : heuristics.get(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR)) {
+    const auto engine = configuration.get(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+    if (engine.empty() || !as_exact_as(engine.front(), tf32)) continue;
+    Descriptor execution(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+    execution.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, handle);
+    execution.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
+    if (execution.finalize() != CUDNN_STATUS_SUCCESS) continue;
+    const auto bytes = execution.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, 1).at(0);
+    if (bytes > most_workspace) continue;
+    plan.workspace = static_cast<std::size_t>(bytes);
+    plan.configuration = std::move(configuration);
+    plan.execution = std::move(execution);
+    return;
+  }
 }
 
 Plan make(const Convolution& c) {
-  const CudnnLibrary& l = cudnn_library();
-  Plan p;
-  p.x = tensor(c.volume, c.kernel.w);
-  p.y = tensor(c.volume, c.kernel.c);
-  const int kernel[] = {static_cast<int>(c.kernel.n), static_cast<int>(c.kernel.d), static_cast<int>(c.kernel.h)};
-  const int filter[] = {static_cast<int>(c.kernel.c), static_cast<int>(c.kernel.w), kernel[0], kernel[1], kernel[2]};
-  const int padding[] = {kernel[0] / 2, kernel[1] / 2, kernel[2] / 2}, ones[] = {1, 1, 1};
-  check_cudnn(l.create_filter(&p.w), "making a descriptor");
-  check_cudnn(l.set_filter(p.w, CUDNN_DATA_FLOAT, CUDNN_TENSOR_NHWC, 5, filter), "describing weights");
-  check_cudnn(l.create_convolution(&p.convolution), "making a descriptor");
-  check_cudnn(l.set_convolution(p.convolution, 3, padding, ones, ones, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
-              "describing a convolution");
-  check_cudnn(l.set_math(p.convolution, c.tf32 ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH), "choosing the numeric format");
-  switch (c.pass) {
-    case Pass::forward:
-      choose_algorithm<cudnnConvolutionFwdAlgoPerf_t>(p, [&](int most, int* count, auto* found) {
-        return l.forward_algorithms(handle, p.x, p.w, p.convolution, p.y, most, count, found);
-      });
-      break;
-    case Pass::data:
-      choose_algorithm<cudnnConvolutionBwdDataAlgoPerf_t>(p, [&](int most, int* count, auto* found) {
-        return l.data_algorithms(handle, p.w, p.y, p.convolution, p.x, most, count, found);
-      });
-      break;
-    case Pass::weights:
-      choose_algorithm<cudnnConvolutionBwdFilterAlgoPerf_t>(p, [&](int most, int* count, auto* found) {
-        return l.filter_algorithms(handle, p.x, p.y, p.convolution, p.w, most, count, found);
-      });
-      break;
-  }
-  return p;
+  for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK})
+    for (const bool in_place : {true, false}) {
+      Plan plan;
+      plan.in_place = in_place;
+      try {
+        plan.graph.emplace(c, in_place);
+        plan_by(plan, mode, c.tf32);
+      } catch (const DeviceError&) {  // it does not even describe this
+      }
+      if (plan.execution) return plan;
+    }
+  return {};
 }
 
 const Plan& plan_for(const Convolution& c) {
+  static auto& plans = *new std::map<Convolution, Plan>;  // to the very end, when descriptors can no longer be given back
   const auto found = plans.find(c);
   return found != plans.end() ? found->second : plans.emplace(c, make(c)).first->second;
 }
@@ -113,42 +270,25 @@ const Plan& plan_for(const Convolution& c) {
 }  // namespace
 
 bool can(const Convolution& c) {
-  if (!there() || c.volume.rows() * std::max(c.kernel.w, c.kernel.c) >= (Index{1} << 31)) return false;
-  try {
-    return plan_for(c).usable;
-  } catch (const DeviceError&) {  // a shape that it does not even describe
-    plans[c] = {};
-    return false;
-  }
+  return there() && c.volume.rows() * std::max(c.kernel.w, c.kernel.c) < (Index{1} << 31) && plan_for(c).execution.has_value();
 }
+
+bool weights_in_place(const Convolution& c) { return plan_for(c).in_place; }
 
 std::size_t workspace(const Convolution& c) { return plan_for(c).workspace; }
 
 void run(Stream& stream, const Convolution& c, const float* a, const float* b, float* result, void* workspace) {
-  constexpr float one = 1, zero = 0;
   const CudnnLibrary& l = cudnn_library();
-  const Plan& p = plan_for(c);
+  const Plan& plan = plan_for(c);
+  const std::int64_t ids[3][3] = {{id_x, id_w, id_y}, {id_y, id_w, id_x}, {id_x, id_y, id_w}};  // of a, b, result, by Pass
+  void* const arrays[] = {const_cast<float*>(a), const_cast<float*>(b), result};
+  Descriptor operands(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+  operands.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, ids[static_cast<int>(c.pass)]);
+  operands.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, arrays);
+  operands.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, workspace);
+  check_cudnn(operands.finalize(), "naming a convolution's arrays");
   check_cudnn(l.set_stream(handle, static_cast<cudaStream_t>(stream.queue())), "the choice of stream");
-  switch (c.pass) {
-    case Pass::forward:
-      check_cudnn(
-          l.forward(handle, &one, p.x, a, p.w, b, p.convolution, static_cast<cudnnConvolutionFwdAlgo_t>(p.algorithm),
-                    workspace, p.workspace, &zero, p.y, result),
-          "a convolution");
-      break;
-    case Pass::data:
-      check_cudnn(
-          l.data(handle, &one, p.w, b, p.y, a, p.convolution, static_cast<cudnnConvolutionBwdDataAlgo_t>(p.algorithm),
-                 workspace, p.workspace, &zero, p.x, result),
-          "a data gradient");
-      break;
-    case Pass::weights:
-      check_cudnn(l.filter(handle, &one, p.x, a, p.y, b, p.convolution,
-                           static_cast<cudnnConvolutionBwdFilterAlgo_t>(p.algorithm), workspace, p.workspace, &zero,
-                           p.w, result),
-                  "a weight gradient");
-      break;
-  }
+  check_cudnn(l.execute(handle, plan.execution->get(), operands.get()), "a convolution");
 }
 
 std::string version(std::string& why_none) {

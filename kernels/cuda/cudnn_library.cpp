@@ -18,19 +18,12 @@ CudnnLibrary open() {
   find("cudnnGetErrorString", found.error_string);
   find("cudnnCreate", found.create);
   find("cudnnSetStream", found.set_stream);
-  find("cudnnCreateTensorDescriptor", found.create_tensor);
-  find("cudnnSetTensorNdDescriptor", found.set_tensor);
-  find("cudnnCreateFilterDescriptor", found.create_filter);
-  find("cudnnSetFilterNdDescriptor", found.set_filter);
-  find("cudnnCreateConvolutionDescriptor", found.create_convolution);
-  find("cudnnSetConvolutionNdDescriptor", found.set_convolution);
-  find("cudnnSetConvolutionMathType", found.set_math);
-  find("cudnnGetConvolutionForwardAlgorithm_v7", found.forward_algorithms);
-  find("cudnnGetConvolutionBackwardDataAlgorithm_v7", found.data_algorithms);
-  find("cudnnGetConvolutionBackwardFilterAlgorithm_v7", found.filter_algorithms);
-  find("cudnnConvolutionForward", found.forward);
-  find("cudnnConvolutionBackwardData", found.data);
-  find("cudnnConvolutionBackwardFilter", found.filter);
+  find("cudnnBackendCreateDescriptor", found.create_descriptor);
+  find("cudnnBackendDestroyDescriptor", found.destroy_descriptor);
+  find("cudnnBackendSetAttribute", found.set_attribute);
+  find("cudnnBackendGetAttribute", found.get_attribute);
+  find("cudnnBackendFinalize", found.finalize);
+  find("cudnnBackendExecute", found.execute);
   return found;
 }
 

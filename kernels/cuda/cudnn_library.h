@@ -9,19 +9,12 @@ struct CudnnLibrary {
   decltype(&::cudnnGetErrorString) error_string = nullptr;
   decltype(&::cudnnCreate) create = nullptr;
   decltype(&::cudnnSetStream) set_stream = nullptr;
-  decltype(&::cudnnCreateTensorDescriptor) create_tensor = nullptr;
-  decltype(&::cudnnSetTensorNdDescriptor) set_tensor = nullptr;
-  decltype(&::cudnnCreateFilterDescriptor) create_filter = nullptr;
-  decltype(&::cudnnSetFilterNdDescriptor) set_filter = nullptr;
-  decltype(&::cudnnCreateConvolutionDescriptor) create_convolution = nullptr;
-  decltype(&::cudnnSetConvolutionNdDescriptor) set_convolution = nullptr;
-  decltype(&::cudnnSetConvolutionMathType) set_math = nullptr;
-  decltype(&::cudnnGetConvolutionForwardAlgorithm_v7) forward_algorithms = nullptr;
-  decltype(&::cudnnGetConvolutionBackwardDataAlgorithm_v7) data_algorithms = nullptr;
-  decltype(&::cudnnGetConvolutionBackwardFilterAlgorithm_v7) filter_algorithms = nullptr;
-  decltype(&::cudnnConvolutionForward) forward = nullptr;
-  decltype(&::cudnnConvolutionBackwardData) data = nullptr;
-  decltype(&::cudnnConvolutionBackwardFilter) filter = nullptr;
+  decltype(&::cudnnBackendCreateDescriptor) create_descriptor = nullptr;
+  decltype(&::cudnnBackendDestroyDescriptor) destroy_descriptor = nullptr;
+  decltype(&::cudnnBackendSetAttribute) set_attribute = nullptr;
+  decltype(&::cudnnBackendGetAttribute) get_attribute = nullptr;
+  decltype(&::cudnnBackendFinalize) finalize = nullptr;
+  decltype(&::cudnnBackendExecute) execute = nullptr;
 };
 
 /// Throws Error, naming what was looked for, when it is not on this machine.

@@ -1,9 +1,13 @@
-// cuDNN's entry points in plain loops: the same arguments, checked, and the work queued on the emulated streams. It is
-// there with EMU_CUDNN=1. Of the algorithms it lists, the first is not supported, the second not deterministic; kernels
-// of five it cannot do.
+// cuDNN's graph API in plain loops: descriptors that take the attributes they have and no others, checked when they are finalized,
+// and the work queued on the emulated streams. EMU_CUDNN=1: it is there, and wants weights channels last; 2: it takes them with any
+// strides. It lists engines that must not be taken before those that may, and cannot do kernels of five.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
+#include <map>
+#include <memory>
+#include <set>
 #include <vector>
 
 #include "kernels/cuda/cudnn_library.h"
@@ -13,118 +17,384 @@
 namespace fringe::cuda {
 namespace {
 
-struct Array {
-  int n, c, d, h, w;
-  std::size_t size() const {
-    return static_cast<std::size_t>(n) * static_cast<std::size_t>(c) * static_cast<std::size_t>(d) *
-           static_cast<std::size_t>(h) * static_cast<std::size_t>(w);
-  }
-  /// Channels last.
-  std::size_t at(int in, int ic, int id, int ih, int iw) const {
-    return static_cast<std::size_t>((((in * d + id) * h + ih) * w + iw) * c + ic);
-  }
+using Name = cudnnBackendAttributeName_t;
+using Type = cudnnBackendDescriptorType_t;
+constexpr auto ok = CUDNN_STATUS_SUCCESS;
+constexpr auto bad = CUDNN_STATUS_BAD_PARAM;
+constexpr auto unsupported = CUDNN_STATUS_NOT_SUPPORTED;
+
+// ---- descriptors: which attributes each must have ------------------------------------------------------------------------
+
+struct Slot {
+  Name name;
+  cudnnBackendAttributeType_t type;
+  std::int64_t count;
 };
-struct Convolution {
-  int padding[3];
+std::vector<Slot> operation_slots(Name alpha, Name beta, Name convolution, Name x, Name w, Name y) {
+  std::vector<Slot> slots{{alpha, CUDNN_TYPE_FLOAT, 1}, {beta, CUDNN_TYPE_FLOAT, 1}};
+  for (const Name part : {convolution, x, w, y}) slots.push_back({part, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1});
+  return slots;
+}
+const std::map<Type, std::vector<Slot>>& known() {
+  static const std::map<Type, std::vector<Slot>> slots{
+      {CUDNN_BACKEND_TENSOR_DESCRIPTOR,
+       {{CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1},
+        {CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 5},
+        {CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 5},
+        {CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1},
+        {CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1}}},
+      {CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR,
+       {{CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1},
+        {CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1},
+        {CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1},
+        {CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 3},
+        {CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 3},
+        {CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 3},
+        {CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 3}}},
+      {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+       operation_slots(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,
+                       CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
+                       CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y)},
+      {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+       operation_slots(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,
+                       CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+                       CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY)},
+      {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+       operation_slots(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA,
+                       CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+                       CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY)},
+      {CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR,
+       {{CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1},
+        {CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1}}},
+      {CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR,
+       {{CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1},
+        {CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1}}},
+      {CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, {}},  // these two are filled in by queries
+      {CUDNN_BACKEND_ENGINE_DESCRIPTOR, {}},
+      {CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR,
+       {{CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1},
+        {CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1}}},
+      {CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR,
+       {{CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3},
+        {CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3},
+        {CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1}}},
+  };
+  return slots;
+}
+
+// ---- engines -------------------------------------------------------------------------------------------------------------
+
+enum class Flaw { none, not_here, too_much_memory };
+struct Engine {
+  std::vector<cudnnBackendNumericalNote_t> notes;
+  Flaw flaw = Flaw::none;
+};
+constexpr std::int64_t work_bytes = 1000;
+/// What heuristics propose, in this order: the fifth is for tf32, the last for float32.
+const std::vector<Engine>& engines() {
+  static const std::vector<Engine> all{{{}, Flaw::not_here},
+                                       {{CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC}},
+                                       {{CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS}},
+                                       {{CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION}},
+                                       {{CUDNN_NUMERICAL_NOTE_TENSOR_CORE}},
+                                       {{}, Flaw::too_much_memory},
+                                       {{CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP}}};
+  return all;
+}
+
+struct Descriptor;
+std::set<const Descriptor*>& living() {
+  static std::set<const Descriptor*> all;
+  return all;
+}
+
+struct Descriptor {
+  explicit Descriptor(Type t) : type(t) {}
+  Type type;
+  bool finalized = false;
+  std::map<Name, std::vector<char>> values;
+  int engine = -1;                        ///< of a configuration, an engine, a plan
+  std::vector<int> proposals;             ///< of heuristics
+  const Descriptor* operation = nullptr;  ///< of what is made of one
+  std::vector<const Descriptor*> parts;   ///< that must live as long
+
+  template <class T>
+  const T* get(Name name) const {
+    return reinterpret_cast<const T*>(values.at(name).data());
+  }
+  const Descriptor& part(Name name) const { return **get<const Descriptor*>(name); }
+  bool whole() const {
+    return living().contains(this) && finalized && std::all_of(parts.begin(), parts.end(), [](auto* p) { return p->whole(); });
+  }
 };
 cudaStream_t stream = nullptr;
-constexpr std::size_t work_bytes = 1000;
-constexpr int good_algorithm = 1;
+int a_handle = 0;
+cudnnHandle_t the_handle() { return reinterpret_cast<cudnnHandle_t>(&a_handle); }
 
-template <class Handle, class T>
-cudnnStatus_t make(Handle* handle) {
-  *handle = reinterpret_cast<Handle>(new T{});
-  return CUDNN_STATUS_SUCCESS;
-}
-template <class T, class Handle>
-T& of(Handle handle) {
-  return *reinterpret_cast<T*>(handle);
+Descriptor* of(cudnnBackendDescriptor_t d) {
+  auto* descriptor = static_cast<Descriptor*>(d);
+  return living().contains(descriptor) ? descriptor : nullptr;
 }
 
-cudnnStatus_t set_tensor(cudnnTensorDescriptor_t t, cudnnDataType_t type, int count, const int extent[],
-                         const int stride[]) {
-  const int n = extent[0], c = extent[1], d = extent[2], h = extent[3], w = extent[4];
-  const int wanted[] = {d * h * w * c, 1, h * w * c, w * c, c};
-  if (type != CUDNN_DATA_FLOAT || count != 5 || !std::equal(wanted, wanted + 5, stride)) return CUDNN_STATUS_BAD_PARAM;
-  of<Array>(t) = {n, c, d, h, w};
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t set_filter(cudnnFilterDescriptor_t f, cudnnDataType_t type, cudnnTensorFormat_t format, int count,
-                         const int extent[]) {
-  if (type != CUDNN_DATA_FLOAT || format != CUDNN_TENSOR_NHWC || count != 5) return CUDNN_STATUS_BAD_PARAM;
-  of<Array>(f) = {extent[0], extent[1], extent[2], extent[3], extent[4]};
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t set_convolution(cudnnConvolutionDescriptor_t c, int count, const int padding[], const int stride[],
-                              const int dilation[], cudnnConvolutionMode_t mode, cudnnDataType_t type) {
-  constexpr int ones[] = {1, 1, 1};
-  if (count != 3 || !std::equal(ones, ones + 3, stride) || !std::equal(ones, ones + 3, dilation) ||
-      mode != CUDNN_CROSS_CORRELATION || type != CUDNN_DATA_FLOAT)
-    return CUDNN_STATUS_BAD_PARAM;
-  std::copy(padding, padding + 3, of<Convolution>(c).padding);
-  return CUDNN_STATUS_SUCCESS;
-}
-
-template <class Performance>
-cudnnStatus_t list(const Array& w, int most, int* count, Performance* found) {
-  if (most < 3) return CUDNN_STATUS_BAD_PARAM;
-  *count = 3;
-  for (int i = 0; i < 3; ++i) {
-    found[i] = {};
-    found[i].algo = static_cast<decltype(found[i].algo)>(i == 2 ? good_algorithm : 0);
-    found[i].status = i == 0 || w.d == 5 ? CUDNN_STATUS_NOT_SUPPORTED : CUDNN_STATUS_SUCCESS;
-    found[i].determinism = i == 2 ? CUDNN_DETERMINISTIC : CUDNN_NON_DETERMINISTIC;
-    found[i].memory = work_bytes;
+std::size_t bytes_of(cudnnBackendAttributeType_t type) {
+  switch (type) {
+    case CUDNN_TYPE_FLOAT:
+    case CUDNN_TYPE_DATA_TYPE:
+    case CUDNN_TYPE_CONVOLUTION_MODE:
+    case CUDNN_TYPE_HEUR_MODE: return 4;
+    default: return 8;
   }
-  return CUDNN_STATUS_SUCCESS;
 }
+
+cudnnStatus_t set_attribute(cudnnBackendDescriptor_t d, Name name, cudnnBackendAttributeType_t type, std::int64_t count,
+                            const void* values) {
+  Descriptor* const to = of(d);
+  if (to == nullptr || to->finalized) return bad;
+  for (const Slot& slot : known().at(to->type)) {
+    if (slot.name != name) continue;
+    if (slot.type != type || slot.count != count || values == nullptr) return bad;
+    if (type == CUDNN_TYPE_BACKEND_DESCRIPTOR) {
+      const Descriptor* part = of(*static_cast<const cudnnBackendDescriptor_t*>(values));
+      if (part == nullptr || !part->whole()) return CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED;
+      to->parts.push_back(part);
+    }
+    if (type == CUDNN_TYPE_HANDLE && *static_cast<const cudnnHandle_t*>(values) != the_handle()) return bad;
+    const auto* from = static_cast<const char*>(values);
+    to->values[name].assign(from, from + bytes_of(type) * static_cast<std::size_t>(count));
+    return ok;
+  }
+  return bad;
+}
+
+// ---- what a convolution is ------------------------------------------------------------------------------------------------
+
+/// Extents and strides (N, C, D, H, W), or (K, C, T, R, S).
+struct Array {
+  std::array<std::int64_t, 5> extent{}, stride{};
+  explicit Array(const Descriptor& d) {
+    std::copy_n(d.get<std::int64_t>(CUDNN_ATTR_TENSOR_DIMENSIONS), 5, extent.begin());
+    std::copy_n(d.get<std::int64_t>(CUDNN_ATTR_TENSOR_STRIDES), 5, stride.begin());
+  }
+  std::size_t size() const {
+    std::int64_t n = 1;
+    for (const auto e : extent) n *= e;
+    return static_cast<std::size_t>(n);
+  }
+  std::size_t at(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t d, std::int64_t e) const {
+    return static_cast<std::size_t>(a * stride[0] + b * stride[1] + c * stride[2] + d * stride[3] + e * stride[4]);
+  }
+  bool channels_last() const {
+    const auto& e = extent;
+    const std::array<std::int64_t, 5> wanted{e[1] * e[2] * e[3] * e[4], 1, e[1] * e[3] * e[4], e[1] * e[4], e[1]};
+    return stride == wanted;
+  }
+};
+
+struct Problem {
+  Type type;
+  Array x, w, y;
+  std::array<std::int64_t, 3> padding{};
+  std::array<std::int64_t, 3> ids;  ///< of x, w, y
+
+  explicit Problem(const Descriptor& d)
+      : type(d.type), x(slot(d, 3)), w(slot(d, 4)), y(slot(d, 5)), ids{id(slot(d, 3)), id(slot(d, 4)), id(slot(d, 5))} {
+    std::copy_n(slot(d, 2).get<std::int64_t>(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS), 3, padding.begin());
+  }
+  static const Descriptor& slot(const Descriptor& d, std::size_t k) { return d.part(known().at(d.type)[k].name); }
+  static std::int64_t id(const Descriptor& tensor) { return *tensor.get<std::int64_t>(CUDNN_ATTR_TENSOR_UNIQUE_ID); }
+};
+
+bool is_good_operation(const Descriptor& d) {
+  const auto& slots = known().at(d.type);
+  for (std::size_t k = 2; k < 6; ++k)
+    if (Problem::slot(d, k).type != (k == 2 ? CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR : CUDNN_BACKEND_TENSOR_DESCRIPTOR)) return false;
+  if (*d.get<float>(slots[0].name) != 1 || *d.get<float>(slots[1].name) != 0) return false;
+  const Problem p(d);
+  for (int k = 2; k < 5; ++k)
+    if (p.x.extent[k] != p.y.extent[k] || p.w.extent[k] != 2 * p.padding[k - 2] + 1) return false;
+  return p.x.extent[0] == p.y.extent[0] && p.x.extent[1] == p.w.extent[1] && p.y.extent[1] == p.w.extent[0] &&
+         p.x.channels_last() && p.y.channels_last() && p.ids[0] != p.ids[1] && p.ids[1] != p.ids[2] && p.ids[0] != p.ids[2];
+}
+
+bool is_good_convolution(const Descriptor& d) {
+  const auto three = [&](Name name) { return d.get<std::int64_t>(name); };
+  constexpr std::int64_t ones[] = {1, 1, 1};
+  return *three(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS) == 3 &&
+         *d.get<cudnnDataType_t>(CUDNN_ATTR_CONVOLUTION_COMP_TYPE) == CUDNN_DATA_FLOAT &&
+         *d.get<cudnnConvolutionMode_t>(CUDNN_ATTR_CONVOLUTION_CONV_MODE) == CUDNN_CROSS_CORRELATION &&
+         std::equal(ones, ones + 3, three(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES)) &&
+         std::equal(ones, ones + 3, three(CUDNN_ATTR_CONVOLUTION_DILATIONS)) &&
+         std::equal(three(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS), three(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS) + 3,
+                    three(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS));
+}
+
+/// Kernels along W are proposed by no heuristics, only fallen back to: by the last engine.
+cudnnStatus_t propose(Descriptor& d) {
+  const Descriptor& graph = d.part(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH);
+  if (graph.type != CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR) return bad;
+  d.operation = graph.operation;
+  const Problem p(*d.operation);
+  const bool along_w = p.w.extent[2] == 1 && p.w.extent[3] == 1;
+  const auto mode = *d.get<cudnnBackendHeurMode_t>(CUDNN_ATTR_ENGINEHEUR_MODE);
+  const auto count = static_cast<int>(engines().size());
+  if (mode == CUDNN_HEUR_MODE_FALLBACK) {
+    d.proposals = {0, count - 1};
+  } else if (mode == CUDNN_HEUR_MODE_A) {
+    if (along_w || (!p.w.channels_last() && emulation::setting("EMU_CUDNN", 0) != 2)) return unsupported;
+    for (int i = 0; i < count; ++i) d.proposals.push_back(i);
+  } else {
+    return bad;
+  }
+  return ok;
+}
+
+cudnnStatus_t plan(Descriptor& d) {
+  const Descriptor& configuration = d.part(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
+  if (configuration.type != CUDNN_BACKEND_ENGINECFG_DESCRIPTOR) return bad;
+  d.operation = configuration.operation, d.engine = configuration.engine;
+  const Problem p(*d.operation);
+  const bool strides = p.w.channels_last() || emulation::setting("EMU_CUDNN", 0) == 2;
+  const bool here = engines()[static_cast<std::size_t>(d.engine)].flaw != Flaw::not_here;
+  return here && strides && p.w.extent[2] != 5 ? ok : unsupported;
+}
+
+cudnnStatus_t finalize(cudnnBackendDescriptor_t handle) {
+  Descriptor* const d = of(handle);
+  if (d == nullptr || d->finalized) return bad;
+  for (const Slot& slot : known().at(d->type))
+    if (!d->values.contains(slot.name)) return bad;
+  cudnnStatus_t status = ok;
+  switch (d->type) {
+    case CUDNN_BACKEND_TENSOR_DESCRIPTOR:
+      if (*d->get<cudnnDataType_t>(CUDNN_ATTR_TENSOR_DATA_TYPE) != CUDNN_DATA_FLOAT) status = bad;
+      break;
+    case CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR: status = is_good_convolution(*d) ? ok : bad; break;
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR:
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR:
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR: status = is_good_operation(*d) ? ok : bad; break;
+    case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR: d->operation = &d->part(CUDNN_ATTR_OPERATIONGRAPH_OPS); break;
+    case CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR: status = propose(*d); break;
+    case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR: status = plan(*d); break;
+    case CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR: break;
+    default: status = bad;
+  }
+  d->finalized = status == ok;
+  return status;
+}
+
+/// What queries give: proposals of heuristics, a configuration's engine, an engine's notes, a plan's work space.
+cudnnStatus_t get_attribute(cudnnBackendDescriptor_t handle, Name name, cudnnBackendAttributeType_t type, std::int64_t most,
+                            std::int64_t* count, void* to) {
+  const Descriptor* const d = of(handle);
+  if (d == nullptr || !d->whole() || count == nullptr) return bad;
+  const auto fill = [&](std::int64_t k, Type wanted, int engine) {
+    Descriptor* const made = of(static_cast<cudnnBackendDescriptor_t*>(to)[k]);
+    if (made == nullptr || made->type != wanted || made->finalized) return false;
+    made->engine = engine, made->operation = d->operation, made->finalized = true;
+    made->parts = d->type == CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR ? d->parts : std::vector<const Descriptor*>{d};
+    return true;
+  };
+  if (name == CUDNN_ATTR_ENGINEHEUR_RESULTS && d->type == CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR) {
+    if (type != CUDNN_TYPE_BACKEND_DESCRIPTOR) return bad;
+    *count = static_cast<std::int64_t>(d->proposals.size());
+    for (std::int64_t k = 0; k < std::min(most, *count); ++k)
+      if (!fill(k, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, d->proposals[static_cast<std::size_t>(k)])) return bad;
+    return ok;
+  }
+  if (name == CUDNN_ATTR_ENGINECFG_ENGINE && d->type == CUDNN_BACKEND_ENGINECFG_DESCRIPTOR) {
+    *count = 1;
+    return type == CUDNN_TYPE_BACKEND_DESCRIPTOR && (most == 0 || fill(0, CUDNN_BACKEND_ENGINE_DESCRIPTOR, d->engine)) ? ok : bad;
+  }
+  if (name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE && d->type == CUDNN_BACKEND_ENGINE_DESCRIPTOR) {
+    const auto& notes = engines()[static_cast<std::size_t>(d->engine)].notes;
+    *count = static_cast<std::int64_t>(notes.size());
+    if (type != CUDNN_TYPE_NUMERICAL_NOTE || most < *count) return bad;
+    std::copy(notes.begin(), notes.end(), static_cast<cudnnBackendNumericalNote_t*>(to));
+    return ok;
+  }
+  if (name == CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE && d->type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) {
+    if (type != CUDNN_TYPE_INT64 || most != 1) return bad;
+    *count = 1;
+    const bool much = engines()[static_cast<std::size_t>(d->engine)].flaw == Flaw::too_much_memory;
+    *static_cast<std::int64_t*>(to) = much ? std::int64_t{1} << 33 : work_bytes;
+    return ok;
+  }
+  return bad;
+}
+
+// ---- execution -------------------------------------------------------------------------------------------------------------
 
 /// f(output voxel and channel, input voxel and channel, weight) for every product of the convolution.
 template <class F>
-void for_products(const Array& x, const Array& y, const Array& w, const Convolution& k, const F& f) {
-  for (int n = 0; n < y.n; ++n)
-    for (int d = 0; d < y.d; ++d)
-      for (int h = 0; h < y.h; ++h)
-        for (int v = 0; v < y.w; ++v)
-          for (int i = 0; i < w.d; ++i)
-            for (int j = 0; j < w.h; ++j)
-              for (int l = 0; l < w.w; ++l) {
-                const int xd = d + i - k.padding[0], xh = h + j - k.padding[1], xw = v + l - k.padding[2];
-                if (xd < 0 || xd >= x.d || xh < 0 || xh >= x.h || xw < 0 || xw >= x.w) continue;
-                for (int o = 0; o < w.n; ++o)
-                  for (int c = 0; c < w.c; ++c) f(y.at(n, o, d, h, v), x.at(n, c, xd, xh, xw), w.at(o, c, i, j, l));
+void for_products(const Problem& p, const F& f) {
+  const auto &x = p.x.extent, &y = p.y.extent, &w = p.w.extent;
+  for (std::int64_t n = 0; n < y[0]; ++n)
+    for (std::int64_t d = 0; d < y[2]; ++d)
+      for (std::int64_t h = 0; h < y[3]; ++h)
+        for (std::int64_t v = 0; v < y[4]; ++v)
+          for (std::int64_t i = 0; i < w[2]; ++i)
+            for (std::int64_t j = 0; j < w[3]; ++j)
+              for (std::int64_t l = 0; l < w[4]; ++l) {
+                const auto xd = d + i - p.padding[0], xh = h + j - p.padding[1], xw = v + l - p.padding[2];
+                if (xd < 0 || xd >= x[2] || xh < 0 || xh >= x[3] || xw < 0 || xw >= x[4]) continue;
+                for (std::int64_t o = 0; o < w[0]; ++o)
+                  for (std::int64_t c = 0; c < w[1]; ++c)
+                    f(p.y.at(n, o, d, h, v), p.x.at(n, c, xd, xh, xw), p.w.at(o, c, i, j, l));
               }
 }
 
-/// result[index] += a[..] b[..], index and factors by `pick` from a product's three places.
-template <class Pick>
-cudnnStatus_t carry_out(const Array& x, const Array& y, const Array& w, const Convolution& k, const float* a,
-                        std::size_t of_a, const float* b, std::size_t of_b, float* result, std::size_t of_result,
-                        int algorithm, void* work, std::size_t bytes, const void* alpha, const void* beta,
-                        const Pick& pick) {
-  if (algorithm != good_algorithm || bytes < work_bytes || *static_cast<const float*>(alpha) != 1 ||
-      *static_cast<const float*>(beta) != 0 || x.c != w.c || y.c != w.n || x.n != y.n || x.d != y.d || x.h != y.h ||
-      x.w != y.w)
-    return CUDNN_STATUS_BAD_PARAM;
-  emulation::require_device_range(a, 4 * of_a, "cuDNN's first operand");
-  emulation::require_device_range(b, 4 * of_b, "cuDNN's second operand");
-  emulation::require_device_range(result, 4 * of_result, "cuDNN's result");
-  emulation::require_device_range(work, bytes, "cuDNN's work space");
-  emulation::enqueue(stream, [=] {
-    const emulation::DeviceMemoryOpen open;
-    std::vector<double> sums(of_result);
-    for_products(x, y, w, k, [&](std::size_t in_y, std::size_t in_x, std::size_t in_w) {
-      const auto [at, i, j] = pick(in_y, in_x, in_w);
-      sums[at] += static_cast<double>(a[i]) * static_cast<double>(b[j]);
-    });
-    for (std::size_t i = 0; i < of_result; ++i) result[i] = static_cast<float>(sums[i]);
-    std::memset(work, 0xff, bytes);
+/// As a tensor core reads it: 10 bits of fraction.
+double tf32(float v) { return static_cast<double>(std::bit_cast<float>((std::bit_cast<std::uint32_t>(v) + 0x1000U) & 0xffffe000U)); }
+
+void compute(const Problem& p, float* x, float* w, float* y, bool tensor_cores) {
+  const emulation::DeviceMemoryOpen open;
+  const auto of_factors = [&](float v) { return tensor_cores ? tf32(v) : static_cast<double>(v); };
+  const bool forward = p.type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR;
+  const bool data = p.type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR;
+  const Array& result = forward ? p.y : data ? p.x : p.w;
+  float* const to = forward ? y : data ? x : w;
+  std::vector<double> sums(result.size());
+  for_products(p, [&](std::size_t iy, std::size_t ix, std::size_t iw) {
+    if (forward)
+      sums[iy] += of_factors(x[ix]) * of_factors(w[iw]);
+    else if (data)
+      sums[ix] += of_factors(y[iy]) * of_factors(w[iw]);
+    else
+      sums[iw] += of_factors(x[ix]) * of_factors(y[iy]);
   });
-  return CUDNN_STATUS_SUCCESS;
+  for (std::size_t i = 0; i < sums.size(); ++i) to[i] = static_cast<float>(sums[i]);
 }
-using Three = std::array<std::size_t, 3>;
+
+cudnnStatus_t execute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan, cudnnBackendDescriptor_t pack) {
+  const Descriptor *const d = of(plan), *const operands = of(pack);
+  if (handle != the_handle() || d == nullptr || !d->whole() || d->type != CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR ||
+      operands == nullptr || !operands->whole() || operands->type != CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR)
+    return bad;
+  const Problem p(*d->operation);
+  const auto* ids = operands->get<std::int64_t>(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
+  const auto* pointers = operands->get<void*>(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS);
+  void* const work = *operands->get<void*>(CUDNN_ATTR_VARIANT_PACK_WORKSPACE);
+  float* arrays[3] = {};
+  for (std::size_t k = 0; k < 3; ++k) {
+    const auto* const found = std::find(ids, ids + 3, p.ids[k]);
+    if (found == ids + 3) return bad;
+    arrays[k] = static_cast<float*>(pointers[found - ids]);
+    const Descriptor& tensor = Problem::slot(*d->operation, 3 + k);
+    const auto alignment = *tensor.get<std::int64_t>(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT);
+    if (reinterpret_cast<std::uintptr_t>(arrays[k]) % static_cast<std::uintptr_t>(alignment) != 0)
+      return CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER;
+    emulation::require_device_range(arrays[k], 4 * Array(tensor).size(), "cuDNN's operand");
+  }
+  emulation::require_device_range(work, work_bytes, "cuDNN's work space");
+  const auto& notes = engines()[static_cast<std::size_t>(d->engine)].notes;
+  const bool tensor_cores = std::count(notes.begin(), notes.end(), CUDNN_NUMERICAL_NOTE_TENSOR_CORE) > 0;
+  emulation::enqueue(stream, [p, tensor_cores, work, x = arrays[0], w = arrays[1], y = arrays[2]] {
+    compute(p, x, w, y, tensor_cores);
+    const emulation::DeviceMemoryOpen open;
+    std::memset(work, 0xff, work_bytes);
+  });
+  return ok;
+}
 
 }  // namespace
 
@@ -132,67 +402,27 @@ const CudnnLibrary& cudnn_library() {
   require(emulation::setting("EMU_CUDNN", 0) != 0, "libcudnn.so.{} was not found", CUDNN_MAJOR);
   static const CudnnLibrary library{
       .get_version = []() -> std::size_t { return 91234; },
-      .error_string =
-          [](cudnnStatus_t status) {
-            return status == CUDNN_STATUS_BAD_PARAM ? "CUDNN_STATUS_BAD_PARAM" : "CUDNN_STATUS";
+      .error_string = [](cudnnStatus_t status) { return status == bad ? "CUDNN_STATUS_BAD_PARAM" : "CUDNN_STATUS"; },
+      .create = [](cudnnHandle_t* handle) { return *handle = the_handle(), ok; },
+      .set_stream = [](cudnnHandle_t, cudaStream_t s) { return stream = s, ok; },
+      .create_descriptor =
+          [](Type type, cudnnBackendDescriptor_t* to) {
+            if (!known().contains(type)) return bad;
+            auto* const made = new Descriptor(type);
+            living().insert(made);
+            *to = made;
+            return ok;
           },
-      .create = [](cudnnHandle_t* handle) { return make<cudnnHandle_t, int>(handle); },
-      .set_stream = [](cudnnHandle_t, cudaStream_t s) { return stream = s, CUDNN_STATUS_SUCCESS; },
-      .create_tensor = [](cudnnTensorDescriptor_t* t) { return make<cudnnTensorDescriptor_t, Array>(t); },
-      .set_tensor = set_tensor,
-      .create_filter = [](cudnnFilterDescriptor_t* f) { return make<cudnnFilterDescriptor_t, Array>(f); },
-      .set_filter = set_filter,
-      .create_convolution =
-          [](cudnnConvolutionDescriptor_t* c) { return make<cudnnConvolutionDescriptor_t, Convolution>(c); },
-      .set_convolution = set_convolution,
-      .set_math =
-          [](cudnnConvolutionDescriptor_t, cudnnMathType_t math) {
-            return math == CUDNN_DEFAULT_MATH || math == CUDNN_FMA_MATH ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_BAD_PARAM;
+      .destroy_descriptor =
+          [](cudnnBackendDescriptor_t d) {
+            if (living().erase(static_cast<Descriptor*>(d)) == 0) return bad;
+            delete static_cast<Descriptor*>(d);
+            return ok;
           },
-      .forward_algorithms = [](cudnnHandle_t, cudnnTensorDescriptor_t, cudnnFilterDescriptor_t w,
-                               cudnnConvolutionDescriptor_t, cudnnTensorDescriptor_t, int most, int* count,
-                               cudnnConvolutionFwdAlgoPerf_t* found) { return list(of<Array>(w), most, count, found); },
-      .data_algorithms =
-          [](cudnnHandle_t, cudnnFilterDescriptor_t w, cudnnTensorDescriptor_t, cudnnConvolutionDescriptor_t,
-             cudnnTensorDescriptor_t, int most, int* count,
-             cudnnConvolutionBwdDataAlgoPerf_t* found) { return list(of<Array>(w), most, count, found); },
-      .filter_algorithms =
-          [](cudnnHandle_t, cudnnTensorDescriptor_t, cudnnTensorDescriptor_t, cudnnConvolutionDescriptor_t,
-             cudnnFilterDescriptor_t w, int most, int* count,
-             cudnnConvolutionBwdFilterAlgoPerf_t* found) { return list(of<Array>(w), most, count, found); },
-      .forward =
-          [](cudnnHandle_t, const void* alpha, cudnnTensorDescriptor_t xd, const void* x, cudnnFilterDescriptor_t wd,
-             const void* w, cudnnConvolutionDescriptor_t k, cudnnConvolutionFwdAlgo_t algorithm, void* work,
-             std::size_t bytes, const void* beta, cudnnTensorDescriptor_t yd, void* y) {
-            const auto &of_x = of<Array>(xd), &of_y = of<Array>(yd), &of_w = of<Array>(wd);
-            return carry_out(of_x, of_y, of_w, of<Convolution>(k), static_cast<const float*>(x), of_x.size(),
-                             static_cast<const float*>(w), of_w.size(), static_cast<float*>(y), of_y.size(), algorithm,
-                             work, bytes, alpha, beta, [](std::size_t iy, std::size_t ix, std::size_t iw) {
-                               return Three{iy, ix, iw};
-                             });
-          },
-      .data =
-          [](cudnnHandle_t, const void* alpha, cudnnFilterDescriptor_t wd, const void* w, cudnnTensorDescriptor_t yd,
-             const void* dy, cudnnConvolutionDescriptor_t k, cudnnConvolutionBwdDataAlgo_t algorithm, void* work,
-             std::size_t bytes, const void* beta, cudnnTensorDescriptor_t xd, void* dx) {
-            const auto &of_x = of<Array>(xd), &of_y = of<Array>(yd), &of_w = of<Array>(wd);
-            return carry_out(of_x, of_y, of_w, of<Convolution>(k), static_cast<const float*>(dy), of_y.size(),
-                             static_cast<const float*>(w), of_w.size(), static_cast<float*>(dx), of_x.size(), algorithm,
-                             work, bytes, alpha, beta, [](std::size_t iy, std::size_t ix, std::size_t iw) {
-                               return Three{ix, iy, iw};
-                             });
-          },
-      .filter =
-          [](cudnnHandle_t, const void* alpha, cudnnTensorDescriptor_t xd, const void* x, cudnnTensorDescriptor_t yd,
-             const void* dy, cudnnConvolutionDescriptor_t k, cudnnConvolutionBwdFilterAlgo_t algorithm, void* work,
-             std::size_t bytes, const void* beta, cudnnFilterDescriptor_t wd, void* dw) {
-            const auto &of_x = of<Array>(xd), &of_y = of<Array>(yd), &of_w = of<Array>(wd);
-            return carry_out(of_x, of_y, of_w, of<Convolution>(k), static_cast<const float*>(x), of_x.size(),
-                             static_cast<const float*>(dy), of_y.size(), static_cast<float*>(dw), of_w.size(),
-                             algorithm, work, bytes, alpha, beta, [](std::size_t iy, std::size_t ix, std::size_t iw) {
-                               return Three{iw, ix, iy};
-                             });
-          },
+      .set_attribute = set_attribute,
+      .get_attribute = get_attribute,
+      .finalize = finalize,
+      .execute = execute,
   };
   return library;
 }
