@@ -69,7 +69,7 @@ TEST_SUITE("device") {
     CHECK(why.empty());
     CHECK(host.device->host_memory);
     CHECK(host.index == -1);
-    CHECK(contains(host.name(), "threads"));
+    CHECK(contains(host.name(), "processors"));
     CHECK_THROWS_WITH_AS(choose_backend("tpu", why), "device 'tpu': expected auto, cpu or cuda:K", Error);
   }
 }
