@@ -50,6 +50,10 @@ class Stream {
     return workspace_.take<T>(*device_, count);
   }
 
+  std::size_t workspace_bytes() const { return workspace_.capacity; }
+  /// Gives the workspace back; the next workspace() takes another.
+  void release_workspace() { workspace_.drop(); }
+
   std::size_t scratch_bytes() const { return scratch_.capacity + workspace_.capacity; }
   /// Changes when scratch memory or workspace has moved: a captured graph then has old addresses.
   std::size_t moves() const { return scratch_.moves + workspace_.moves; }
@@ -60,12 +64,15 @@ class Stream {
     std::size_t capacity = 0, moves = 0;
 
     explicit Arena(const Device& device) : memory(nullptr, device.release) {}
+    void drop() {
+      memory.reset();
+      capacity = 0;
+    }
     template <class T>
     T* take(const Device& device, Index count) {
       const auto bytes = (static_cast<std::size_t>(count) * sizeof(T) + 63) / 64 * 64;
       if (bytes > capacity) {
-        memory.reset();
-        capacity = 0;
+        drop();
         memory.reset(device.allocate(bytes));
         capacity = bytes;
         ++moves;

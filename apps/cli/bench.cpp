@@ -23,6 +23,7 @@ int bench_command(Options o, const Common& common) {
   std::vector<bench::NetworkCase> networks;
   for (const Index width : o.widths)
     for (const Index batch : o.batches) networks.push_back({o.extent, width, batch});
+  choose_kernels({}, common);
   if (!common.quiet) fmt::print("{}\n", device_name());
   bench::Bench bench(default_table(), o.bench);
   bench::run_all(bench, networks);
@@ -63,6 +64,7 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
       ->capture_default_str()
       ->check(positive());
   add_precision_option(*c, o->bench.precision);
+  add_tune_option(*c, common);
   add_common_options(*c, common, false);
   c->callback([o, &common, &action] { action = [o, &common] { return bench_command(*o, common); }; });
 }

@@ -17,7 +17,7 @@ struct Common {
   std::string json;          ///< report file, empty for none
   int threads = 0;           ///< 0: all cores
   std::uint64_t seed = 1;
-  bool tune = false;         ///< measure again which kernels are the fastest on the GPU
+  bool tune = false;         ///< measure again which kernels are the fastest
   std::string device;        ///< auto, cpu, cuda:K; empty: auto, and nothing is said in a build that can only be the CPU
   Precision precision = Precision::float32;  ///< of the network's convolutions
   std::string command_line;  ///< as typed, recorded in results
@@ -31,9 +31,13 @@ void add_device_option(CLI::App& command, Common& common, const std::string& wha
 /// Adds --device, --tune and --precision to a subcommand that runs a network.
 void add_device_options(CLI::App& command, Common& common);
 CLI::Option* add_precision_option(CLI::App& command, Precision& precision);
-/// What these choose, and on a GPU the fastest kernels; says on stderr why it is the CPU. Throws Error when a GPU was asked for
-/// that cannot be used.
-Backend chosen_backend(const Common& common);
+void add_tune_option(CLI::App& command, Common& common);
+/// What these choose, and for a network the fastest kernels; says on stderr why it is the CPU. Throws Error when a GPU was asked
+/// for that cannot be used.
+Backend chosen_backend(const Common& common, bool runs_network = true);
+/// Where several kernels can do the same, the fastest from now on, measured once and kept in the user's cache; a warning on stderr
+/// where it cannot be.
+void choose_kernels(const Backend& backend, const Common& common);
 
 /// The number of threads to use: `common.threads`, or all cores when 0.
 int thread_count(const Common& common);

@@ -60,9 +60,13 @@ void add_device_option(CLI::App& command, Common& common, const std::string& wha
       ->option_text("NAME=" + otherwise);
 }
 
+void add_tune_option(CLI::App& command, Common& common) {
+  command.add_flag("--tune", common.tune, "measure again which kernels are the fastest, shape by shape");
+}
+
 void add_device_options(CLI::App& command, Common& common) {
   add_device_option(command, common, "the network");
-  command.add_flag("--tune", common.tune, "on a GPU: measure again which kernels are the fastest, shape by shape");
+  add_tune_option(command, common);
   add_precision_option(command, common.precision);
 }
 
@@ -75,26 +79,29 @@ std::string cache_folder() {
   return {};
 }
 
-/// FRINGE_CUDA_CHOICES: another folder, or "off": nothing is measured, rules choose.
-void choose_kernels(int index, bool renew) {
-  const char* wanted = std::getenv("FRINGE_CUDA_CHOICES");
+}  // namespace
+
+void choose_kernels(const Backend& backend, const Common& common) {
+  const char* wanted = std::getenv("FRINGE_CHOICES");  // another folder, or "off": nothing is measured, rules choose
   if (wanted != nullptr && std::string_view(wanted) == "off") return;
+  const std::string folder = wanted != nullptr ? wanted : cache_folder();
   try {
-    cuda::measure_kernels(index, wanted != nullptr ? wanted : cache_folder(), renew);
+    if (backend.index >= 0)
+      cuda::measure_kernels(backend.index, folder, common.tune);
+    else
+      cpu::measure_kernels(fmt::format("{}, fringe {}", device_name(), version()), folder, common.tune);
   } catch (const Error& e) {
     fmt::print(stderr, "fringe: warning: {}\n", e.what());
   }
 }
 
-}  // namespace
-
-Backend chosen_backend(const Common& common) {
+Backend chosen_backend(const Common& common, bool runs_network) {
   std::string why_cpu;
   Backend backend = choose_backend(common.device.empty() ? "auto" : common.device, why_cpu);
   backend.precision = common.precision;
   if (!why_cpu.empty() && !common.quiet && (!common.device.empty() || cuda::in_build()))
     fmt::print(stderr, "fringe: no GPU is used, the CPU is: {}\n", why_cpu);
-  if (backend.index >= 0) choose_kernels(backend.index, common.tune);
+  if (runs_network) choose_kernels(backend, common);
   return backend;
 }
 

@@ -43,7 +43,7 @@ std::array<double, 2> two_numbers(const std::string& option, const std::string& 
 /// Partial coherence is the CPU's: a GPU is taken for it only where one was asked for, to be refused.
 Backend backend_for(const IterateOptions& options, const Common& common) {
   const bool asked = !common.device.empty() && common.device != "auto";
-  return options.coherence == CoherenceModel::full || asked ? chosen_backend(common) : Backend{};
+  return options.coherence == CoherenceModel::full || asked ? chosen_backend(common, false) : Backend{};
 }
 
 int iterate(Options& o, const Common& common) {

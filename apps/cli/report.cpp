@@ -5,6 +5,7 @@
 
 #include "engine/device.h"
 #include "engine/hdf5.h"
+#include "kernels/libraries.h"
 
 namespace fringe::cli {
 namespace {
@@ -69,6 +70,7 @@ Report make_report(const Common& common) {
   r.insert("command", common.command_line);
   r.insert("device", device_name());
   r.insert("threads", thread_count(common));
+  r.insert("kernels", cpu::kernel_choice());
   r.insert("seed", static_cast<std::int64_t>(common.seed));
   return r;
 }

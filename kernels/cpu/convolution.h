@@ -26,6 +26,7 @@
 // | winograd_rows.cpp              | its transforms of rows                                                       | per set  |
 // | convolution_upsampled.cpp      | all three for inputs read upsampled                                          | once     |
 // | convolution_line               | one kernel along one axis, a row at a time                                   | once     |
+// | choices                        | where several of these can do it: the rule's, or the fastest one measured    | once     |
 // | separable_pass.h               | the separable block's three convolutions in one pass, made of those          | once     |
 //
 // "per set": once per instruction set, by Highway. These files hold loops over one row or block and are reached through
@@ -36,6 +37,7 @@
 // bfloat16; on other machines they are the rounded numbers as floats, for the kernels of float32. Either way sums are in float.
 #pragma once
 #include "kernels/bfloat16.h"
+#include "kernels/cpu/choices.h"
 #include "kernels/fused_conv3d.h"
 
 namespace fringe::cpu {
@@ -96,16 +98,16 @@ struct Epilogue {
 void convolve(Stream& stream, const RowSource& x, ConstView<float> w, bool transposed, const float* b, const Result& y,
               const Epilogue& epilogue);
 void convolve_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db);
-// Both without Winograd's transform.
-void convolve_directly(Stream& stream, const RowSource& x, ConstView<float> w, bool transposed, const float* b, const Result& y,
-                       const Epilogue& epilogue);
-void convolve_weights_directly(Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db);
+// Both by a certain algorithm: own (in bfloat16 by tiles, where there are some), general, floats, or winograd where it fits.
+void convolve_by(Algorithm algorithm, Stream& stream, const RowSource& x, ConstView<float> w, bool transposed, const float* b,
+                 const Result& y, const Epilogue& epilogue);
+void convolve_weights_by(Algorithm algorithm, Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db);
 
 // The same for 3x3x3 kernels over an array read upsampled: y and dy have twice the extents of x.
 void convolve_upsampled(Stream& stream, const RowSource& x, ConstView<float> w, const float* b, View<float> y,
                         const Epilogue& epilogue);
 void convolve_upsampled_data(Stream& stream, const RowSource& dy, ConstView<float> w, View<float> dx, const Epilogue& epilogue);
-void convolve_upsampled_weights(Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db);
+void convolve_upsampled_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db);
 
 // Weight gradients by tiles, where tiles_available().
 void convolve_tile_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db);

@@ -60,6 +60,7 @@ void convolve_blocked(Stream& stream, const ConvShape& s, const RowSource& x, We
                                                  prepare, rows_of_plane);
 }
 
+bool to_one_channel(const ConvShape& s, WeightSource w) { return s.co == 1 && s.ci >= 8 && !w.flipped && !w.rounded; }
 void convolve_to_one_channel(Stream& stream, const ConvShape& s, const RowSource& x, const float* w, float bias,
                              const Result& y, const Epilogue& e) {
   convolve_planes(
@@ -76,29 +77,35 @@ void convolve_to_one_channel(Stream& stream, const ConvShape& s, const RowSource
 
 }  // namespace
 
+void convolve_by(Algorithm algorithm, Stream& stream, const RowSource& x, ConstView<float> w, bool transposed, const float* b,
+                 const Result& y, const Epilogue& epilogue) {
+  const auto s = conv_shape(y.shape, w.shape, x.shape.c, y.shape.c);
+  WeightSource source{w.data, transposed};
+  RowSource operand = x;
+  if (stream.precision() == Precision::bfloat16) {
+    if (algorithm == Algorithm::own && tiles_available()) return convolve_blocked<bfloat16>(stream, s, x, source, b, y, epilogue);
+    operand.rounded = source.rounded = true;
+  }
+  if (algorithm == Algorithm::winograd) return convolve_winograd(stream, s, operand, source, b, y, epilogue);
+  if (algorithm != Algorithm::general) {
+    if (to_one_channel(s, source)) return convolve_to_one_channel(stream, s, operand, w.data, b ? *b : 0, y, epilogue);
+    if (pairs_fit(s)) return convolve_pairs(stream, s, operand, source, b, y, epilogue);
+  }
+  convolve_blocked<float>(stream, s, operand, source, b, y, epilogue);
+}
+
 void convolve(Stream& stream, const RowSource& x, ConstView<float> w, bool transposed, const float* b, const Result& y,
               const Epilogue& epilogue) {
   const auto s = conv_shape(y.shape, w.shape, x.shape.c, y.shape.c);
-  if (stream.precision() != Precision::bfloat16 && winograd_pays(s))
-    return convolve_winograd(stream, s, x, {w.data, transposed}, b, y, epilogue);
-  convolve_directly(stream, x, w, transposed, b, y, epilogue);
-}
-
-void convolve_directly(Stream& stream, const RowSource& x, ConstView<float> w, bool transposed, const float* b, const Result& y,
-                       const Epilogue& epilogue) {
-  const auto s = conv_shape(y.shape, w.shape, x.shape.c, y.shape.c);
-  WeightSource source{w.data, transposed};
-  if (stream.precision() == Precision::bfloat16) {
-    if (tiles_available()) return convolve_blocked<bfloat16>(stream, s, x, source, b, y, epilogue);
-    RowSource rounded = x;
-    rounded.rounded = source.rounded = true;
-    if (convolve_pairs(stream, s, rounded, source, b, y, epilogue)) return;
-    return convolve_blocked<float>(stream, s, rounded, source, b, y, epilogue);
-  }
-  if (s.co == 1 && !transposed && s.ci >= 8)
-    return convolve_to_one_channel(stream, s, x, w.data, b ? *b : 0, y, epilogue);
-  if (convolve_pairs(stream, s, x, source, b, y, epilogue)) return;
-  convolve_blocked<float>(stream, s, x, source, b, y, epilogue);
+  const bool rounds = stream.precision() == Precision::bfloat16;
+  Ways ways(!rounds && winograd_pays(s) ? Algorithm::winograd : Algorithm::own);
+  if (x.packed == nullptr && y.packed == nullptr)  // what is packed only tiles read and write
+    ways.or_else(Algorithm::own, true)
+        .or_else(Algorithm::winograd, winograd_fits(s))
+        .or_else(Algorithm::general, pairs_fit(s) || to_one_channel(s, {w.data, transposed, rounds}))
+        .or_else(Algorithm::floats, rounds && tiles_available());
+  run_one_of(stream, transposed ? "conv3d_data" : "conv3d_forward", x.shape, w.shape, ways,
+             [&](Algorithm a) { convolve_by(a, stream, x, w, transposed, b, y, epilogue); });
 }
 
 }  // namespace fringe::cpu

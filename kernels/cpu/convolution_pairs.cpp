@@ -91,20 +91,27 @@ void pack_pairs_along_h(Stream& stream, const ConvShape& s, WeightSource source,
              packed);
 }
 
-bool convolve_pairs(Stream& stream, ConvShape s, const RowSource& x, WeightSource source, const float* bias, const Result& y,
-                    const Epilogue& e) {
+namespace {
+
+/// K x 1 x 1 is 1 x K x 1 on an array whose rows are whole planes.
+ConvShape along_h(const ConvShape& s) {
+  if (s.kw > 1 || s.kh > 1 || s.kd == 1) return s;
+  return {s.n, 1, s.d, s.h * s.w, s.ci, s.co, 1, s.kd, 1};
+}
+
+}  // namespace
+
+bool pairs_fit(const ConvShape& s) {
   if (s.co != co || sixteen_product(s.ci).row == nullptr) return false;
-  if (s.kw > 1 && s.w % 2 == 0) {
-    pairs_along_w(stream, s, x, source, bias, y, e);
-    return true;
-  }
-  // K x 1 x 1 is 1 x K x 1 on an array whose rows are whole planes.
-  if (s.kw == 1 && s.kh == 1 && s.kd > 1) s = {s.n, 1, s.d, s.h * s.w, s.ci, s.co, 1, s.kd, 1};
-  if (s.kw == 1 && s.kd == 1 && s.kh > 1 && s.h % 2 == 0) {
-    pairs_along_h(stream, s, x, source, bias, y, e);
-    return true;
-  }
-  return false;
+  if (s.kw > 1) return s.w % 2 == 0;
+  const ConvShape flat = along_h(s);
+  return flat.kd == 1 && flat.kh > 1 && flat.h % 2 == 0;
+}
+
+void convolve_pairs(Stream& stream, ConvShape s, const RowSource& x, WeightSource source, const float* bias, const Result& y,
+                    const Epilogue& e) {
+  if (s.kw > 1) return pairs_along_w(stream, s, x, source, bias, y, e);
+  pairs_along_h(stream, along_h(s), x, source, bias, y, e);
 }
 
 }  // namespace fringe::cpu

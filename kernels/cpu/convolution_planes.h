@@ -169,8 +169,9 @@ Index pair_floats_along_h(const ConvShape& s);
 /// Of the memory that either needs.
 Index pair_weight_floats(const ConvShape& s);
 
-/// Eight output channels on vectors of sixteen; true when it has been done.
-bool convolve_pairs(Stream& stream, ConvShape s, const RowSource& x, WeightSource source, const float* bias,
+/// Whether the next one can: eight output channels, vectors of sixteen, an even extent along which there are several taps.
+bool pairs_fit(const ConvShape& s);
+void convolve_pairs(Stream& stream, ConvShape s, const RowSource& x, WeightSource source, const float* bias,
                     const Result& y, const Epilogue& e);
 
 }  // namespace fringe::cpu

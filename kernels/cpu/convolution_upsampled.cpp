@@ -159,31 +159,38 @@ void upsampled_data(Stream& stream, const RowSource& dy, ConstView<float> w, Vie
   scratch.sums.finish();
 }
 
+Ways ways(const Stream& stream) {
+  return Ways(Algorithm::own).or_else(Algorithm::floats, stream.precision() == Precision::bfloat16 && tiles_available());
+}
+bool by_tiles(const Stream& stream, Algorithm algorithm) {
+  return algorithm == Algorithm::own && stream.precision() == Precision::bfloat16 && tiles_available();
+}
+
 }  // namespace
 
 void convolve_upsampled(Stream& stream, const RowSource& x, ConstView<float> w, const float* bias, View<float> y,
                         const Epilogue& e) {
-  if (stream.precision() != Precision::bfloat16) return upsampled<float>(stream, x, w, bias, y, e);
-  if (tiles_available()) return upsampled<bfloat16>(stream, x, w, bias, y, e);
-  RowSource rounded = x;
-  rounded.rounded = true;
-  upsampled<float>(stream, rounded, w, bias, y, e);
+  run_one_of(stream, "upsampled_conv3d_forward", x.shape, w.shape, ways(stream), [&](Algorithm a) {
+    if (by_tiles(stream, a)) return upsampled<bfloat16>(stream, x, w, bias, y, e);
+    RowSource operand = x;
+    operand.rounded = stream.precision() == Precision::bfloat16;
+    upsampled<float>(stream, operand, w, bias, y, e);
+  });
 }
 
 void convolve_upsampled_data(Stream& stream, const RowSource& dy, ConstView<float> w, View<float> dx,
                              const Epilogue& e) {
-  if (stream.precision() != Precision::bfloat16) return upsampled_data<float>(stream, dy, w, dx, e);
-  if (tiles_available()) return upsampled_data<bfloat16>(stream, dy, w, dx, e);
-  RowSource rounded = dy;
-  rounded.rounded = true;
-  upsampled_data<float>(stream, rounded, w, dx, e);
+  run_one_of(stream, "upsampled_conv3d_data", dy.shape, w.shape, ways(stream), [&](Algorithm a) {
+    if (by_tiles(stream, a)) return upsampled_data<bfloat16>(stream, dy, w, dx, e);
+    RowSource operand = dy;
+    operand.rounded = stream.precision() == Precision::bfloat16;
+    upsampled_data<float>(stream, operand, w, dx, e);
+  });
 }
 
-void convolve_upsampled_weights(Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db) {
-  if (stream.precision() == Precision::bfloat16) {
-    if (tiles_available()) return convolve_upsampled_tile_weights(stream, x, dy, dw, db);
-    x.rounded = dy.rounded = true;
-  }
+namespace {
+
+void upsampled_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db) {
   const auto s = conv_shape(x.shape, dw.shape, x.shape.c, dy.shape.c);  // extents of the small array
   const auto product = blocked_weight_product(s.co);
   constexpr Index max_rows = 64;
@@ -251,6 +258,17 @@ void convolve_upsampled_weights(Stream& stream, RowSource x, RowSource dy, View<
     db[o] = 0;
     for (int t = 0; t < stream.threads(); ++t) db[o] += sums[t * sum_floats + 64 * tap_floats + o];
   }
+}
+
+}  // namespace
+
+void convolve_upsampled_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db) {
+  run_one_of(stream, "upsampled_conv3d_weights", x.shape, dw.shape, ways(stream), [&](Algorithm a) {
+    if (by_tiles(stream, a)) return convolve_upsampled_tile_weights(stream, x, dy, dw, db);
+    RowSource in = x, gradient = dy;
+    in.rounded = gradient.rounded = stream.precision() == Precision::bfloat16;
+    upsampled_weights(stream, in, gradient, dw, db);
+  });
 }
 
 }  // namespace fringe::cpu

@@ -43,29 +43,42 @@ void sum_planes(Stream& stream, const ConvShape& s, const RowSource& x, const Ro
   add_thread_sums(stream, sums, sum_floats, weight_floats, s.co, dw, db);
 }
 
+/// The kernel for one input channel, where it fits.
+auto* first_layer_of(const ConvShape& s) {
+  const bool fits = s.ci == 1 && s.kd == 3 && s.kh == 3 && s.kw == 3 && s.w <= first_layer_width;
+  return fits ? first_layer_product(s.co) : nullptr;
+}
+
 }  // namespace
 
 void convolve_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db) {
   const auto s = conv_shape(x.shape, dw.shape, x.shape.c, dy.shape.c);
-  if (stream.precision() != Precision::bfloat16 && winograd_pays(s)) return convolve_winograd_weights(stream, s, x, dy, dw, db);
-  convolve_weights_directly(stream, x, dy, dw, db);
+  const bool rounds = stream.precision() == Precision::bfloat16;
+  Ways ways(!rounds && winograd_pays(s) ? Algorithm::winograd : Algorithm::own);
+  if (x.packed == nullptr && dy.packed == nullptr)  // what is packed only tiles read
+    ways.or_else(Algorithm::own, true)
+        .or_else(Algorithm::winograd, winograd_fits(s))
+        .or_else(Algorithm::general, first_layer_of(s) != nullptr)
+        .or_else(Algorithm::floats, rounds && tiles_available());
+  run_one_of(stream, "conv3d_weights", x.shape, dw.shape, ways,
+             [&](Algorithm a) { convolve_weights_by(a, stream, x, dy, dw, db); });
 }
 
-void convolve_weights_directly(Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db) {
+void convolve_weights_by(Algorithm algorithm, Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db) {
+  const auto s = conv_shape(x.shape, dw.shape, x.shape.c, dy.shape.c);
   if (stream.precision() == Precision::bfloat16) {
-    if (tiles_available()) return convolve_tile_weights(stream, x, dy, dw, db);
+    if (algorithm == Algorithm::own && tiles_available()) return convolve_tile_weights(stream, x, dy, dw, db);
     x.rounded = dy.rounded = true;
   }
-  const auto s = conv_shape(x.shape, dw.shape, x.shape.c, dy.shape.c);
+  if (algorithm == Algorithm::winograd) return convolve_winograd_weights(stream, s, x, dy, dw, db);
   const auto product = blocked_weight_product(s.co);
-  if (s.ci == 1 && s.kd == 3 && s.kh == 3 && s.kw == 3 && s.w <= first_layer_width)
-    if (auto* first_layer = first_layer_product(s.co))
-      return sum_planes(stream, s, x, dy, product.sums, dw.data, db,
-                        [&](const InputRows<float>& rows, const float* g, const auto& ahead, Index plane, Index h0, Index h1,
-                            float* sums) {
-                          for (Index h = h0; h < h1; ++h) ahead(h);
-                          first_layer(s, rows, plane, h0, h1, g, sums);
-                        });
+  if (auto* first_layer = algorithm == Algorithm::general ? nullptr : first_layer_of(s))
+    return sum_planes(stream, s, x, dy, product.sums, dw.data, db,
+                      [&](const InputRows<float>& rows, const float* g, const auto& ahead, Index plane, Index h0, Index h1,
+                          float* sums) {
+                        for (Index h = h0; h < h1; ++h) ahead(h);
+                        first_layer(s, rows, plane, h0, h1, g, sums);
+                      });
   const auto all_taps = [&](const InputRows<float>& rows, const float* g, const auto& ahead, Index plane, Index h_begin,
                             Index h_end, float* sums) {
     constexpr Index max_rows = 64;  // rows of a plane gathered before their taps are run over

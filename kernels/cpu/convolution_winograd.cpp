@@ -69,8 +69,11 @@ void transformed_weights(const ConvShape& s, WeightSource source, Index row_tap,
 
 }  // namespace
 
+bool winograd_fits(const ConvShape& s) {
+  return s.kw == 3 && s.kd * s.kh >= 9 && s.w % 2 == 0 && s.ci % 8 == 0 && s.co % 8 == 0;
+}
 bool winograd_pays(const ConvShape& s) {
-  return s.kw == 3 && s.kd * s.kh >= 9 && s.w % 2 == 0 && s.w >= 16 && s.ci % 8 == 0 && s.co % 8 == 0 && s.co > paired_channels;
+  return winograd_fits(s) && s.w >= 16 && s.co > paired_channels;
 }
 
 void convolve_winograd(Stream& stream, const ConvShape& s, const RowSource& x, WeightSource source, const float* bias,

@@ -12,7 +12,9 @@
 
 namespace fringe::cpu {
 
-/// Whether it is the faster way (and possible): enough row taps, channels and pairs.
+/// Whether it can be done: three taps along W, pairs of voxels, channels in eights; and row taps that share a transformed row.
+bool winograd_fits(const ConvShape& s);
+/// Whether it is the faster way by rule: enough row taps, channels and pairs.
 bool winograd_pays(const ConvShape& s);
 
 /// (1), for what convolve() takes, in float32.

@@ -1,10 +1,11 @@
-// Strategy: large arrays in one pass (kernels/cpu/separable_pass.h). Others, and bfloat16: three convolutions by
+// Strategy: large arrays in one pass (kernels/cpu/separable_pass.h), or as was measured. Others, and bfloat16: three convolutions by
 // kernels/cpu/convolution.h, the normalisation in the prologue of the first, LeakyReLU and statistics in the epilogue of the
 // last, the gradient's sums in the epilogue of the last data gradient. By tiles, what is between the convolutions is kept in
 // bfloat16.
 #include "kernels/fused_separable_conv3d.h"
 
 #include "kernels/conv3d.h"
+#include "kernels/cpu/choices.h"
 #include "kernels/cpu/convolution.h"
 #include "kernels/cpu/convolution_tiles.h"
 #include "kernels/cpu/separable_pass.h"
@@ -40,6 +41,63 @@ class Between {
   bool packed_;
 };
 
+bool can_be_one_pass(const Stream& stream, bool upsampled) { return !upsampled && stream.precision() != Precision::bfloat16; }
+
+/// one_pass() where it can be, or three_passes(), whichever is chosen.
+template <class OnePass, class ThreePasses>
+void run_either(Stream& stream, const char* operation, const Reading<float>& x, const SeparableWeights<ConstView<float>>& k,
+                const OnePass& one_pass, const ThreePasses& three_passes) {
+  const Shape full = x.shape(), kernel{k.wd.shape.n, k.wh.shape.d, k.ww.shape.h, k.wd.shape.w, k.ww.shape.c};
+  const bool can = can_be_one_pass(stream, x.upsampled);
+  const bool pays = can && separable_in_one_pass(stream, full, kernel.w, k.bd.shape.c, kernel.c);
+  const auto ways = Ways(pays ? Algorithm::one_pass : Algorithm::own).or_else(Algorithm::own, true).or_else(Algorithm::one_pass, can);
+  const std::size_t before = stream.workspace_bytes();
+  Algorithm ran = Algorithm::own;
+  run_one_of(stream, operation, full, kernel, ways, [&](Algorithm a) {
+    ran = a;
+    a == Algorithm::one_pass ? one_pass() : three_passes();
+  });
+  if (ran == Algorithm::one_pass && stream.workspace_bytes() > before) stream.release_workspace();  // the loser's
+}
+
+void forward_in_three(Stream& stream, float slope, const Reading<float>& x, const SeparableWeights<ConstView<float>>& k,
+                      View<float> u, View<float> v, View<float> y, View<float> statistics) {
+  const Shape full = x.shape(), middle = full.with_channels(k.bd.shape.c);
+  const bool packs = stream.precision() == Precision::bfloat16 && tiles_available();
+  const Shape kept = packs ? fused_separable_conv3d::packed_shape(middle) : middle;
+  const Index full_size = x.upsampled ? full.size() : 0;
+  float* memory = stream.workspace<float>(full_size + (u ? 0 : 2 * kept.size()));
+  if (!u) u = {memory + full_size, kept};
+  if (!v) v = {memory + full_size + kept.size(), kept};
+  const Between between_u("u", u.data, u.shape, middle), between_v("v", v.data, v.shape, middle);
+  convolve(stream, RowSource(readable(x, {memory, full})), k.wd, false, k.bd.data, between_u.result(), {});  // (1)
+  convolve(stream, between_u.source(), k.wh, false, k.bh.data, between_v.result(), {});
+  convolve(stream, between_v.source(), k.ww, false, k.bw.data, y, {.slope = slope, .statistics = statistics.data});
+}
+
+void backward_in_three(Stream& stream, const Reading<float>& x, ConstView<float> u, ConstView<float> v,
+                       const SeparableWeights<ConstView<float>>& k, const PendingGradient<float>& g, View<float> dv, View<float> du,
+                       View<float> dx, View<float> daffine, const Epilogue& epilogue, const SeparableWeights<View<float>>& d) {
+  const Shape full = x.shape(), middle = full.with_channels(k.bd.shape.c);
+  const Index full_size = x.upsampled ? full.size() : 0;
+  float* memory = stream.workspace<float>(full_size + (dv ? 0 : 2 * middle.size()));
+  if (!dv) dv = {memory + full_size, u.shape}, du = {memory + full_size + middle.size(), u.shape};
+  const Between bu("u", u.data, u.shape, middle), bv("v", v.data, v.shape, middle);
+  const Between bdv("dv", dv.data, dv.shape, middle), bdu("du", du.data, du.shape, middle);
+  convolve_weights(stream, bv.source(), RowSource(g), d.ww, d.bw.data);  // (2)
+  convolve(stream, RowSource(g), k.ww, true, nullptr, bdv.result(), {});
+  convolve_weights(stream, bu.source(), bdv.source(), d.wh, d.bh.data);
+  convolve(stream, bdv.source(), k.wh, true, nullptr, bdu.result(), {});
+  const View<float> work(x.upsampled ? memory : nullptr, full);
+  convolve_weights(stream, RowSource(readable(x, work)), bdu.source(), d.wd, d.bd.data);
+  if (!dx) return;
+  if (x.upsampled) {
+    convolve(stream, bdu.source(), k.wd, true, nullptr, work, {});
+    return reference::finish_data_gradient<float>(x, work, dx, daffine);
+  }
+  convolve(stream, bdu.source(), k.wd, true, nullptr, dx, epilogue);
+}
+
 }  // namespace
 
 bool packs_bfloat16() { return tiles_available(); }
@@ -58,18 +116,10 @@ void fused_separable_conv3d_forward(Stream& stream, float slope, const Reading<f
   conv3d::require_forward(full, k.wd.shape, &k.bd.shape, middle);
   conv3d::require_forward(middle, k.wh.shape, &k.bh.shape, middle);
   conv3d::require_forward(middle, k.ww.shape, &k.bw.shape, y.shape);
-  if (!separable_needs_work(stream, full, x.upsampled, x.x.shape.c, middle.c, y.shape.c))
-    return separable_forward(stream, slope, RowSource(x), k, u, v, y, statistics.data);
-  const bool packs = stream.precision() == Precision::bfloat16 && tiles_available();
-  const Shape kept = packs ? fused_separable_conv3d::packed_shape(middle) : middle;
-  const Index full_size = x.upsampled ? full.size() : 0;
-  float* memory = stream.workspace<float>(full_size + (u ? 0 : 2 * kept.size()));
-  if (!u) u = {memory + full_size, kept};
-  if (!v) v = {memory + full_size + kept.size(), kept};
-  const Between between_u("u", u.data, u.shape, middle), between_v("v", v.data, v.shape, middle);
-  convolve(stream, RowSource(readable(x, {memory, full})), k.wd, false, k.bd.data, between_u.result(), {});  // (1)
-  convolve(stream, between_u.source(), k.wh, false, k.bh.data, between_v.result(), {});
-  convolve(stream, between_v.source(), k.ww, false, k.bw.data, y, {.slope = slope, .statistics = statistics.data});
+  run_either(
+      stream, u ? "separable_forward" : "separable_inference", x, k,
+      [&] { separable_forward(stream, slope, RowSource(x), k, u, v, y, statistics.data); },
+      [&] { forward_in_three(stream, slope, x, k, u, v, y, statistics); });
 }
 
 void fused_separable_conv3d_backward(Stream& stream, const Reading<float>& x, ConstView<float> u, ConstView<float> v,
@@ -83,30 +133,18 @@ void fused_separable_conv3d_backward(Stream& stream, const Reading<float>& x, Co
   conv3d::require_backward_weights(middle, g.y.shape, d.ww.shape, &d.bw.shape);
   conv3d::require_backward_weights(middle, middle, d.wh.shape, &d.bh.shape);
   conv3d::require_backward_weights(x.shape(), middle, d.wd.shape, &d.bd.shape);
-  const Between bu("u", u.data, u.shape, middle), bv("v", v.data, v.shape, middle);
   if (dx) require_shape("fused_separable_conv3d", "dx", dx.shape, x.x.shape);
   if (daffine) require_shape("fused_separable_conv3d", "daffine", daffine.shape, x.affine.shape);
   Epilogue epilogue;
   if (daffine) epilogue = {.moment = x.x.data, .affine = x.affine.data, .daffine = daffine.data};
-  if (!separable_needs_work(stream, x.shape(), x.upsampled, x.x.shape.c, middle.c, g.y.shape.c)) {
-    require_shape("fused_separable_conv3d", "u", u.shape, middle);  // packed arrays belong to bfloat16
+  if (can_be_one_pass(stream, x.upsampled)) {  // packed arrays belong to bfloat16
+    require_shape("fused_separable_conv3d", "u", u.shape, middle);
     require_shape("fused_separable_conv3d", "v", v.shape, middle);
-    return separable_backward(stream, RowSource(x), u, v, k, RowSource(g), dx, epilogue, d);
   }
-  const Between bdv("dv", dv.data, dv.shape, middle), bdu("du", du.data, du.shape, middle);
-  convolve_weights(stream, bv.source(), RowSource(g), d.ww, d.bw.data);  // (2)
-  convolve(stream, RowSource(g), k.ww, true, nullptr, bdv.result(), {});
-  convolve_weights(stream, bu.source(), bdv.source(), d.wh, d.bh.data);
-  convolve(stream, bdv.source(), k.wh, true, nullptr, bdu.result(), {});
-  const Shape full = x.shape();
-  const View<float> work(x.upsampled ? stream.workspace<float>(full.size()) : nullptr, full);
-  convolve_weights(stream, RowSource(readable(x, work)), bdu.source(), d.wd, d.bd.data);
-  if (!dx) return;
-  if (x.upsampled) {
-    convolve(stream, bdu.source(), k.wd, true, nullptr, work, {});
-    return reference::finish_data_gradient<float>(x, work, dx, daffine);
-  }
-  convolve(stream, bdu.source(), k.wd, true, nullptr, dx, epilogue);
+  run_either(
+      stream, "separable_backward", x, k,
+      [&] { separable_backward(stream, RowSource(x), u, v, k, RowSource(g), dx, epilogue, d); },
+      [&] { backward_in_three(stream, x, u, v, k, g, dv, du, dx, daffine, epilogue, d); });
 }
 
 }  // namespace fringe::cpu

@@ -221,7 +221,7 @@ void measure_kernels(int index, const std::string& folder, bool renew) {
   std::string name = properties.name;
   for (char& c : name)
     if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
-  measure_choices(described, folder.empty() ? "" : folder + "/cuda_" + name + ".txt", renew);
+  chooser().measure(described, folder.empty() ? "" : folder + "/cuda_" + name + ".txt", renew);
 }
 
 std::vector<DeviceInfo> devices(std::string& why_none) {

@@ -20,7 +20,7 @@ constexpr Case cases[] = {
 
 void choose(const Case& c, Precision precision, cuda::Algorithm algorithm) {
   for (const char* operation : {"conv3d_forward", "conv3d_data", "conv3d_weights"})
-    cuda::choose({operation, c.x.with_channels(1), c.kernel, precision}, algorithm);
+    cuda::chooser().choose({operation, c.x.with_channels(1), c.kernel, precision}, algorithm);
 }
 
 }  // namespace
@@ -46,11 +46,11 @@ TEST_SUITE("cudnn") {
           const auto& [x_, w_, b_, dy_] = operands;
           auto& [y, dx, dw, db] = results;
           table.conv3d_forward(stream, x_.view(), w_.view(), b_.view(), y);
-          const auto first = cuda::latest_algorithm();
+          const auto first = cuda::chooser().latest();
           table.conv3d_backward_data(stream, dy_.view(), w_.view(), dx);
-          const auto second = cuda::latest_algorithm();
+          const auto second = cuda::chooser().latest();
           table.conv3d_backward_weights(stream, x_.view(), dy_.view(), dw, db);
-          return std::array{first, second, cuda::latest_algorithm()};
+          return std::array{first, second, cuda::chooser().latest()};
         };
         const auto results = [&]<class T>(T) {
           return std::array{Array<T>(dy.shape()), Array<T>(c.x), Array<T>(c.kernel), Array<T>(b.shape())};
@@ -79,7 +79,7 @@ TEST_SUITE("cudnn") {
         }
       }
     }
-    cuda::forget_choices();
+    cuda::chooser().forget();
   }
 
   TEST_CASE("weights are taken as they lie where cuDNN takes them, and transposed where it does not") {
@@ -103,8 +103,8 @@ TEST_SUITE("cudnn") {
       const auto x = random_array<float>(c.x, 1), w = random_array<float>(c.kernel, 2, 0.3);
       Array<float> y(c.x);
       backends().front()->conv3d_forward(stream, x.view(), w.view(), {}, y);
-      CHECK(cuda::latest_algorithm() == cuda::Algorithm::own);
+      CHECK(cuda::chooser().latest() == cuda::Algorithm::own);
     }
-    cuda::forget_choices();
+    cuda::chooser().forget();
   }
 }

@@ -60,7 +60,7 @@ bool names(const std::string& message, const std::string& kernel) {
 int run_program(const std::vector<std::string>& arguments, std::string& error) {
   const Folder folder("failure_stderr");
   const std::string path = folder / "stderr";
-  setenv("FRINGE_CUDA_CHOICES", "off", 1);  // nothing is measured, and no file written
+  setenv("FRINGE_CHOICES", "off", 1);  // nothing is measured, and no file written
   std::fflush(stderr);
   const int kept = dup(2), file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   dup2(file, 2);

@@ -66,7 +66,7 @@ struct Block {
     const auto& table = context.kernels;
     const auto slope = static_cast<float>(o.c.slope);
     table.fused_separable_conv3d_forward(context.stream, slope, x, w, {}, {}, y_alone.view(), {});
-    forward = cuda::latest_algorithm();
+    forward = cuda::chooser().latest();
     table.fused_separable_conv3d_forward(context.stream, slope, x, w, u.view(), v.view(), y.view(), {});
     // u and v are the same for all: what differs after this is the data gradient alone.
     table.fused_separable_conv3d_backward(context.stream, x, u.read(), v.read(), w, dz, dv.view(), du.view(), dx.view(),
@@ -111,7 +111,7 @@ struct Weights {
 
 void choose(const FusedCase& c, Precision precision, cuda::Algorithm algorithm) {
   for (const char* operation : {"separable_forward", "separable_data_gradient"})
-    cuda::choose({operation, c.in, {3, 3, 3, c.in.c, c.out}, precision}, algorithm);
+    cuda::chooser().choose({operation, c.in, {3, 3, 3, c.in.c, c.out}, precision}, algorithm);
 }
 
 }  // namespace
@@ -151,7 +151,7 @@ TEST_SUITE("separable_one_pass") {
         }
       }
     }
-    cuda::forget_choices();
+    cuda::chooser().forget();
   }
 
   TEST_CASE("what does not fit goes in three passes: one channel, many channels, float32") {
@@ -168,6 +168,6 @@ TEST_SUITE("separable_one_pass") {
     choose(c, Precision::float32, cuda::Algorithm::one_pass);
     CHECK(Block(context, FusedOperands<float>(c, {3, 3, 3, 2, 2}), Weights<float>(c).all()).forward ==
           cuda::Algorithm::own);
-    cuda::forget_choices();
+    cuda::chooser().forget();
   }
 }
