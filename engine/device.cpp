@@ -31,17 +31,23 @@ int available_processors() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-std::string device_name() {
-  std::string model = "CPU";
+namespace {
+std::string model_name() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);)
-    if (line.starts_with("model name")) {
-      model = line.substr(line.find(':') + 2);
-      break;
-    }
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  return "CPU";
+}
+std::string best_instruction_set() {
   const auto sets = instruction_sets();
-  return fmt::format("{}, {} processors, {}", model, available_processors(),
-                     sets.empty() ? "scalar" : sets.front());
+  return sets.empty() ? "scalar" : sets.front();
+}
+}  // namespace
+
+std::string processor_name() { return fmt::format("{}, {}", model_name(), best_instruction_set()); }
+
+std::string device_name() {
+  return fmt::format("{}, {} processors, {}", model_name(), available_processors(), best_instruction_set());
 }
 
 std::string version() { return FRINGE_VERSION; }

@@ -89,7 +89,7 @@ void choose_kernels(const Backend& backend, const Common& common) {
     if (backend.index >= 0)
       cuda::measure_kernels(backend.index, folder, common.tune);
     else
-      cpu::measure_kernels(fmt::format("{}, fringe {}", device_name(), version()), folder, common.tune);
+      cpu::measure_kernels(fmt::format("{}, fringe {}", processor_name(), version()), folder, common.tune);
   } catch (const Error& e) {
     fmt::print(stderr, "fringe: warning: {}\n", e.what());
   }
