@@ -12,35 +12,46 @@
 //   }
 #pragma once
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "bench/roofs.h"
-#include "kernels/table.h"
+#include "engine/backend.h"
 
 namespace fringe::bench {
 
-/// The arrays of one case. Two Operands that are asked for the same arrays in the same order hold the same numbers.
+/// The arrays of one case, in the memory that the stream's kernels use. Two Operands that are asked for the same arrays in the same
+/// order hold the same numbers.
 class Operands {
  public:
+  explicit Operands(const Stream& stream) : stream_(stream) {}
+
   View<float> random(Shape shape);         ///< normal numbers
   View<float> positive(Shape shape);       ///< their absolute values
   View<float> result(Shape shape);         ///< NaN; compared with the reference's
   View<float> updated(Shape shape);        ///< positive numbers that the kernel changes; compared too
   View<float> zeros(Shape shape);
+  View<float> mask(Shape shape);           ///< 0 and 1, as many of each
+  View<float> made(Shape shape, const std::function<float(Index)>& value);
   View<std::uint8_t> bytes(Shape shape);
 
   /// Largest difference of a result from `expected`'s, over the largest value of that result; NaN for anything not finite.
   double error(const Operands& expected) const;
 
  private:
-  View<float> make(Shape shape, bool compared);
-  std::deque<std::vector<float>> floats_;
-  std::deque<std::vector<std::uint8_t>> bytes_;
-  std::vector<std::size_t> results_;  ///< indices of floats_
+  struct Array {
+    std::unique_ptr<std::byte, void (*)(std::byte*) noexcept> memory;
+    std::size_t bytes;
+  };
+  std::byte* add(std::size_t bytes, const void* values);
+  std::vector<float> values_of(std::size_t array) const;
+
+  const Stream& stream_;
+  std::vector<Array> arrays_;
+  std::vector<std::size_t> results_;  ///< indices of arrays_
 };
 
 using Launch = std::function<void()>;
@@ -56,7 +67,7 @@ struct Case {
   Shape verified() const;
 };
 
-/// Times of one case [s].
+/// Times of one case [s]; on a device of one of many launches that are handed over together.
 struct Timing {
   double median = 0, low = 0, high = 0;  ///< low and high: the quartiles
   int repetitions = 0;
@@ -77,21 +88,28 @@ struct BenchOptions {
   bool profile = false;   ///< of the training steps, by kernel
   bool fused = true;      ///< the networks by fused operations
   Precision precision = Precision::float32;  ///< of the convolutions
+  std::string precision_name = "float32";   ///< as asked for
 };
 
 class Bench {
  public:
-  Bench(const KernelTable<float>& table, const BenchOptions& options);
+  explicit Bench(const Backend& backend, const BenchOptions& options);
 
   bool wanted(const std::string& operation) const;
   /// Verifies and times; prints a row. A case whose error is too large is reported and counted, not timed.
   void time(const Case& c);
-  /// The same for something that verifies itself.
-  Timing time(const std::string& operation, const std::string& shape, Cost cost, double error, const Launch& launch);
+  /// The same for something that verifies itself. `launch` is done when it returns, and is `count` of what is to be timed.
+  Timing time(const std::string& operation, const std::string& shape, Cost cost, double error, const Launch& launch, int count = 1);
+  /// Times kernels on this bench's stream.
+  Timing repeat(const Launch& launch, double seconds);
+  /// Prints and keeps a row.
+  Timing report(const std::string& operation, const std::string& shape, Cost cost, double error, const Timing& timing);
+  bool on_host() const { return stream_.device().host_memory; }
 
   const Roofs& roofs();
   const BenchOptions& options() const { return options_; }
-  const KernelTable<float>& table() const { return table_; }
+  const Backend& backend() const { return backend_; }
+  const KernelTable<float>& table() const { return *backend_.kernels; }
   Stream& stream() { return stream_; }
   const std::vector<Row>& rows() const { return rows_; }
   int failures() const { return failures_; }
@@ -101,7 +119,7 @@ class Bench {
   const std::map<std::string, double>& values() const { return values_; }
 
  private:
-  const KernelTable<float>& table_;
+  Backend backend_;
   BenchOptions options_;
   Stream stream_, one_{1};
   Roofs roofs_;
@@ -111,11 +129,12 @@ class Bench {
   bool measured_roofs_ = false;
 };
 
-/// Repeats `launch` for at least `seconds` and five times, after one call that is not counted.
-Timing repeat(const Launch& launch, double seconds);
-
 /// Writes rows as CSV: operation, shape, threads, median, quartiles, GFLOP/s, GB/s, share, error; comment lines give device,
 /// version and roofs. Throws Error.
-void write_csv(const std::string& path, Bench& bench, const std::string& device, const std::string& version);
+void write_csv(const std::string& path, Bench& bench, const std::string& version);
+
+/// --precision of benchmarks: "float32", as the program takes it: on a GPU tf32x3; "tf32", "fma" (ordinary multiply-adds): GPUs
+/// only; "bf16". Throws Error.
+Precision bench_precision(const std::string& name, const Backend& backend);
 
 }  // namespace fringe::bench

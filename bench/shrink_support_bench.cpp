@@ -20,8 +20,8 @@ void bench_shrink_support(Bench& bench) {
                   return [=, &k, &s] { k.shrink_support(s, params, thresholds, b, before, support, stats); };
                 }});
     bench.time({"roll", shape, moved(shape, 2, 0), [](const auto& k, Stream& s, Operands& o, const Shape& n) {
-                  const auto x = o.random(n), stats = o.zeros({n.n, 1, 1, 1, 4}), y = o.result(n);
-                  for (Index i = 0; i < stats.size(); ++i) stats[i] = static_cast<float>(i % 3);
+                  const auto x = o.random(n), y = o.result(n),
+                             stats = o.made({n.n, 1, 1, 1, 4}, [](Index i) { return static_cast<float>(i % 3); });
                   return [=, &k, &s] { k.roll(s, stats, x, y); };
                 }});
   }

@@ -2,16 +2,6 @@
 
 namespace fringe::bench {
 
-namespace {
-
-View<float> some_support(Operands& o, const Shape& frame) {
-  const auto s = o.random(support_update::box_shape(frame));
-  for (Index i = 0; i < s.size(); ++i) s[i] = s[i] > 0 ? 1.0F : 0.0F;
-  return s;
-}
-
-}  // namespace
-
 void bench_support_update(Bench& bench) {
   SupportUpdateParams er, hio;
   hio.x_out = 1, hio.p_out = -0.9;
@@ -19,11 +9,11 @@ void bench_support_update(Bench& bench) {
     for (const auto& [name, params] : {std::pair{"support_update ER", er}, {"support_update HIO", hio}})
       bench.time({name, shape, support_update::cost(params, shape, sizeof(float)),
                   [params = params](const auto& k, Stream& s, Operands& o, const Shape& n) {
-                    const auto x = o.random(n), p = o.random(n), support = some_support(o, n), y = o.result(n);
+                    const auto x = o.random(n), p = o.random(n), support = o.mask(support_update::box_shape(n)), y = o.result(n);
                     return [=, &k, &s] { k.support_update(s, params, support, {}, x, p, y); };
                   }});
     bench.time({"density_sums", shape, moved(shape, 1, 2), [](const auto& k, Stream& s, Operands& o, const Shape& n) {
-                  const auto x = o.random(n), support = some_support(o, n), sums = o.result({n.n, 1, 1, 1, 3});
+                  const auto x = o.random(n), support = o.mask(support_update::box_shape(n)), sums = o.result({n.n, 1, 1, 1, 3});
                   return [=, &k, &s] { k.density_sums(s, support, x, sums); };
                 }});
     bench.time({"charge_flip", shape, moved(shape, 2, 2), [](const auto& k, Stream& s, Operands& o, const Shape& n) {

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "engine/device.h"
+#include "kernels/libraries.h"
 
 namespace fringe {
 namespace {
@@ -22,6 +23,13 @@ int cuda_index(std::string_view request) {
 Backend cuda_backend(int index) {
   const Device& device = cuda::device(index);  // first: it says why not
   return {&cuda::table(), &device, index};
+}
+
+/// Where programs keep what they can make again; empty where there is no such place.
+std::string cache_folder() {
+  for (const auto& [variable, below] : {std::pair{"XDG_CACHE_HOME", "/fringe"}, {"HOME", "/.cache/fringe"}})
+    if (const char* folder = std::getenv(variable); folder != nullptr && *folder != '\0') return std::string(folder) + below;
+  return {};
 }
 
 }  // namespace
@@ -66,6 +74,26 @@ Backend choose_backend(const std::string& request, std::string& why_cpu) {
   const int index = cuda_index(request);
   require(index >= 0, "device '{}': expected auto, cpu or cuda:K", request);
   return cuda_backend(index);
+}
+
+std::string choose_kernels(const Backend& backend, bool renew) {
+  const char* wanted = std::getenv("FRINGE_CHOICES");
+  const std::string how = wanted != nullptr ? wanted : "";
+  if (how == "off") return {};
+  if (how == "cudnn") {
+    cuda::prefer_cudnn();
+    return {};
+  }
+  const std::string folder = wanted != nullptr ? how : cache_folder();
+  try {
+    if (backend.index >= 0)
+      cuda::measure_kernels(backend.index, folder, renew);
+    else
+      cpu::measure_kernels(fmt::format("{}, fringe {}", processor_name(), version()), folder, renew);
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return {};
 }
 
 }  // namespace fringe

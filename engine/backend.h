@@ -24,6 +24,11 @@ struct Backend {
 /// CUDA device that can be used, else the CPU, and then `why_cpu` says in one line why. FRINGE_BACKEND makes "auto" the CPU.
 Backend choose_backend(const std::string& request, std::string& why_cpu);
 
+/// Where several kernels can do the same, the fastest is measured from now on, and kept below ~/.cache/fringe (or XDG_CACHE_HOME), or
+/// as FRINGE_CHOICES says: another folder; "off": nothing is measured, rules choose; "cudnn": cuDNN wherever it can, rules
+/// elsewhere. `renew`: what is kept does not count. Returns a warning, empty when all is well.
+std::string choose_kernels(const Backend& backend, bool renew);
+
 /// Whether choose_backend understands the request.
 bool is_backend_request(const std::string& request);
 

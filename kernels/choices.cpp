@@ -154,6 +154,7 @@ void Chooser::forget() {
   const std::lock_guard guard(mutex_);
   choices_ = {};
   known_.clear();
+  preferred_.reset();
   file_.clear();
   measures_ = false;
 }
@@ -161,6 +162,11 @@ void Chooser::forget() {
 void Chooser::choose(const Work& work, Algorithm algorithm) {
   const std::lock_guard guard(mutex_);
   choices_.chosen[work.key()] = known_[work] = algorithm;
+}
+
+void Chooser::prefer(Algorithm algorithm) {
+  const std::lock_guard guard(mutex_);
+  preferred_ = algorithm;
 }
 
 std::optional<Algorithm> Chooser::choice(const Work& work) {
@@ -220,8 +226,8 @@ void Chooser::run_one_of(const Stream& stream, const Work& work, std::span<const
   const Candidate* best = &candidates.front();
   {
     const std::lock_guard guard(mutex_);
-    std::optional<Algorithm> chosen;
-    if (candidates.size() > 1) chosen = choice(work);
+    std::optional<Algorithm> chosen = preferred_;
+    if (candidates.size() > 1 && !chosen) chosen = choice(work);
     if (candidates.size() > 1 && !chosen && measures_ && !timing_ && stopwatch_.ready(stream)) choose(work, *(chosen = measured(stream, work, candidates)));
     for (const auto& c : candidates)
       if (chosen && c.algorithm == *chosen) best = &c;

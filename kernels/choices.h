@@ -73,6 +73,8 @@ class Chooser {
   /// As at the beginning: nothing is measured, rules decide.
   void forget();
   void choose(const Work& work, Algorithm algorithm);
+  /// From now on this one does what it is a candidate for, whatever was chosen.
+  void prefer(Algorithm algorithm);
   std::optional<Algorithm> choice(const Work& work);
 
   /// Does the work by the candidate that was chosen for it, else by the first of them: who calls puts that of the rule there.
@@ -95,6 +97,7 @@ class Chooser {
   std::recursive_mutex mutex_;
   Choices choices_;
   std::map<Work, Algorithm> known_;  ///< those of choices_ that were asked for: no key is made again
+  std::optional<Algorithm> preferred_;
   std::string file_;
   bool measures_ = false;
   bool timing_ = false;  ///< a candidate is being timed: what it consists of is not measured meanwhile

@@ -18,6 +18,9 @@ namespace cuda {
 /// The same on a device.
 void measure_kernels(int index, const std::string& folder, bool renew);
 
+/// From now on convolutions go through cuDNN wherever it can do them, and nothing is measured: to compare.
+void prefer_cudnn();
+
 /// "cuDNN 9.12.0", or "no cuDNN: libcudnn.so.9 was not found"; empty in a build without the CUDA backend.
 std::string optional_libraries();
 

@@ -1,27 +1,41 @@
 #!/bin/sh
-# On a machine with an NVIDIA GPU: builds for that GPU, runs the kernels' tests on it, runs them under compute-sanitizer, and
-# writes one report. No network is used; dependencies elsewhere: CMAKE_ARGS="-DCMAKE_PREFIX_PATH=...". HDF5 is not needed. With
-# GPU_CHECK_APPS=1 the program is built, too (it needs HDF5 and more), and fits one crystal on the GPU and on the CPU. This script
-# has itself not been run on a machine with a GPU; its course has, with stand-ins for the tools.
+# On a machine with an NVIDIA GPU: builds for that GPU, runs the kernels' tests on it, runs them under compute-sanitizer, times
+# everything beside PyTorch and cuDNN, fits and phases a crystal on both devices, and writes one report. No network is used;
+# dependencies elsewhere: CMAKE_ARGS="-DCMAKE_PREFIX_PATH=...". Where the program cannot be built (HDF5 and more are missing), or
+# with GPU_CHECK_APPS=0, the kernels, networks and their benchmarks are all that is checked. PyTorch: GPU_CHECK_PYTHON, a Python
+# that has it. This script has itself not been run on a machine with a GPU; its course has, with stand-ins for the tools.
 set -eu
 cd "$(dirname "$0")/.."
 build=build/gpu
 report=${1:-$build/report.txt}
+python=${GPU_CHECK_PYTHON:-python3}
 if ! command -v nvidia-smi >/dev/null 2>&1; then
   echo "gpu-check: no nvidia-smi, so no NVIDIA driver on this machine: nothing to check" >&2
   exit 1
 fi
-apps=OFF
-[ "${GPU_CHECK_APPS:-0}" = 0 ] || apps=ON
 capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
 jobs=$(nproc)
-# shellcheck disable=SC2086
-cmake -S . -B $build -DCMAKE_BUILD_TYPE=Release -DFRINGE_CUDA=ON "-DFRINGE_CUDA_ARCHITECTURES=$capability" \
-  -DFRINGE_CUDA_EMULATION=OFF -DFRINGE_APPS=$apps -DFRINGE_BENCH=OFF ${CMAKE_ARGS:-}
-cmake --build $build --target device_cuda_tests --parallel "$jobs"
+mkdir -p $build "$(dirname "$report")"
+configure() {
+  # shellcheck disable=SC2086
+  cmake -S . -B $build -DCMAKE_BUILD_TYPE=Release -DFRINGE_CUDA=ON "-DFRINGE_CUDA_ARCHITECTURES=$capability" \
+    -DFRINGE_CUDA_EMULATION=OFF "-DFRINGE_APPS=$1" -DFRINGE_BENCH=ON ${CMAKE_ARGS:-}
+}
+has() { cmake --build $build --target help | grep -q "$1"; }
+program=none
+if [ "${GPU_CHECK_APPS:-1}" != 0 ] && configure ON > $build/configure.log 2>&1 && has fringe_program; then
+  program=$build/fringe
+  targets=fringe_program
+else
+  [ "${GPU_CHECK_APPS:-1}" = 0 ] || echo "gpu-check: the program cannot be built here, see $build/configure.log; the rest goes on"
+  configure OFF
+  targets=fringe_bench
+fi
+cmake --build $build --target device_cuda_tests $targets --parallel "$jobs"
 tests=$build/tests/device_cuda_tests
+bench=$build/bench/fringe_bench
+[ $program = none ] || bench=$program
 failed=0
-mkdir -p "$(dirname "$report")"
 : > "$report"
 
 # What a test says when it does not run is no pass here.
@@ -53,25 +67,38 @@ if command -v compute-sanitizer >/dev/null 2>&1; then
 else
   echo "== compute-sanitizer is not installed: not run" | tee -a "$report"
 fi
-if [ $apps = ON ]; then
-  section "building the program" cmake --build $build --target fringe_program --parallel "$jobs"
+if [ $program != none ]; then
   crystal=$build/crystal.cxi
-  if [ -x $build/fringe ]; then
-    section "simulate" $build/fringe simulate -q -o $crystal --size 64 --seed 3
-    for device in cuda:0 cpu; do
-      for seed in 1 2 3; do
-        section "fit on $device, seed $seed" $build/fringe refine $crystal -o $build/fit.cxi --device $device --epochs 300 \
-          --seeds 1 --seed $seed
-        section "projections on $device, seed $seed" $build/fringe iterate $crystal -o $build/phased.cxi --device $device --starts 8 \
-          --seed $seed
+  section "simulate" $program simulate -q -o $crystal --size 64 --seed 3
+  for device in cuda:0 cpu; do
+    section "a set drawn on $device" $program simulate --count 512 --device $device --photons 1e6,1e8 --shape mixed -o $build/set.h5
+    rm -f $build/set.h5
+    for seed in 1 2 3; do
+      section "fit on $device, seed $seed" $program refine $crystal -o $build/fit.cxi --device $device --epochs 300 --seeds 1 \
+        --seed $seed
+      section "projections on $device, seed $seed" $program iterate $crystal -o $build/phased.cxi --device $device --starts 8 \
+        --seed $seed
+    done
+  done
+fi
+# Every kernel; step and prediction for each width and format; layer by layer; iterations and simulated patterns. gpu.py writes
+# tables beside PyTorch's and cuDNN's; without a Python there are fringe's own lists.
+if command -v "$python" >/dev/null 2>&1; then
+  section "benchmarks" "$python" bench/peers/gpu.py --fringe $bench --device cuda:0 --out $build/bench
+else
+  echo "== no Python: no tables beside PyTorch's and cuDNN's" | tee -a "$report"
+  words=bench
+  [ $program != none ] || words=
+  # shellcheck disable=SC2086
+  section "every kernel" $bench $words --device cuda:0 --width 8 --csv $build/kernels.csv
+  for precision in float32 tf32 bf16 fma; do
+    for width in 8 16 32; do
+      for what in training_step inference; do
+        # shellcheck disable=SC2086
+        section "$what, w = $width, $precision" $bench $words $what --device cuda:0 --width $width --precision $precision
       done
     done
-    # The report's iterations per second are what docs/cuda-kernels.md predicts: of one start, and of eight side by side.
-    for starts in 1 8; do
-      section "HIO on cuda:0, starts side by side: $starts" $build/fringe iterate $crystal -o $build/phased.cxi --device cuda:0 \
-        --starts $starts --recipe "20000*HIO" --no-shrink-wrap
-    done
-  fi
+  done
 fi
 echo "report: $report"
 exit $failed

@@ -1,3 +1,4 @@
+#include "apps/cli/bench_phasing.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/report.h"
 #include "bench/suite.h"
@@ -23,15 +24,20 @@ int bench_command(Options o, const Common& common) {
   std::vector<bench::NetworkCase> networks;
   for (const Index width : o.widths)
     for (const Index batch : o.batches) networks.push_back({o.extent, width, batch});
-  choose_kernels({}, common);
-  if (!common.quiet) fmt::print("{}\n", device_name());
-  bench::Bench bench(default_table(), o.bench);
+  // Unless a device is asked for: the CPU's numbers are compared from run to run.
+  const Backend backend = common.device.empty() ? Backend{} : chosen_backend(common, false);
+  choose_kernels(backend, common);
+  o.bench.precision = bench::bench_precision(o.bench.precision_name, backend);
+  if (!common.quiet) fmt::print("{}\n", backend.name());
+  bench::Bench bench(backend, o.bench);
   bench::run_all(bench, networks);
+  if (!bench.on_host()) bench_phasing(bench, o.extent);
   require(!bench.rows().empty() || bench.failures() > 0, "bench: no operation's name contains '{}'", o.bench.filter);
-  if (!o.csv.empty()) bench::write_csv(o.csv, bench, device_name(), version());
+  if (!o.csv.empty()) bench::write_csv(o.csv, bench, version());
   if (!common.json.empty()) {
     Report report = make_report(common);
-    report.insert("precision", precision_name(o.bench.precision));
+    report.insert("precision", o.bench.precision_name);
+    report.insert("device", backend.name());
     toml::table seconds;
     for (const auto& row : bench.rows()) seconds.insert(row.operation + " " + row.shape, row.timing.median);
     report.insert("median_seconds", seconds);
@@ -63,7 +69,12 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
   c->add_option("--seconds", o->bench.seconds, "time each case for at least this long")
       ->capture_default_str()
       ->check(positive());
-  add_precision_option(*c, o->bench.precision);
+  c->add_option("--precision", o->bench.precision_name,
+                "of the factors in convolutions: float32, bf16; on a GPU, where float32 is made of three products in tf32, also tf32, "
+                "or fma: ordinary multiply-adds")
+      ->check(CLI::IsMember({"float32", "bf16", "tf32", "fma"}))
+      ->option_text("NAME=float32");
+  add_device_option(*c, common, "everything", "cpu");
   add_tune_option(*c, common);
   add_common_options(*c, common, false);
   c->callback([o, &common, &action] { action = [o, &common] { return bench_command(*o, common); }; });

@@ -11,7 +11,6 @@
 #include "apps/cli/commands.h"
 #include "engine/device.h"
 #include "kernels/error.h"
-#include "kernels/libraries.h"
 
 namespace fringe::cli {
 
@@ -70,29 +69,9 @@ void add_device_options(CLI::App& command, Common& common) {
   add_precision_option(command, common.precision);
 }
 
-namespace {
-
-/// Where programs keep what they can make again; empty where there is no such place.
-std::string cache_folder() {
-  for (const auto& [variable, below] : {std::pair{"XDG_CACHE_HOME", "/fringe"}, {"HOME", "/.cache/fringe"}})
-    if (const char* folder = std::getenv(variable); folder != nullptr && *folder != '\0') return std::string(folder) + below;
-  return {};
-}
-
-}  // namespace
-
 void choose_kernels(const Backend& backend, const Common& common) {
-  const char* wanted = std::getenv("FRINGE_CHOICES");  // another folder, or "off": nothing is measured, rules choose
-  if (wanted != nullptr && std::string_view(wanted) == "off") return;
-  const std::string folder = wanted != nullptr ? wanted : cache_folder();
-  try {
-    if (backend.index >= 0)
-      cuda::measure_kernels(backend.index, folder, common.tune);
-    else
-      cpu::measure_kernels(fmt::format("{}, fringe {}", processor_name(), version()), folder, common.tune);
-  } catch (const Error& e) {
-    fmt::print(stderr, "fringe: warning: {}\n", e.what());
-  }
+  if (const std::string warning = fringe::choose_kernels(backend, common.tune); !warning.empty())
+    fmt::print(stderr, "fringe: warning: {}\n", warning);
 }
 
 Backend chosen_backend(const Common& common, bool runs_network) {

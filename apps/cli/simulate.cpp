@@ -64,7 +64,7 @@ int simulate_set(const Options& o, const Common& common) {
   layout.parameters = describe_population(o.population);
   layout.texts = {{"seed", std::to_string(common.seed)}, {"version", FRINGE_VERSION}, {"command", common.command_line}};
   // Unless a device is asked for, the CPU: then a seed names the same bits everywhere.
-  const Backend backend = common.device.empty() ? Backend{} : chosen_backend(common);
+  const Backend backend = common.device.empty() ? Backend{} : chosen_backend(common, false);
   const int threads = thread_count(common);
   Context<float> context(backend, threads);
   const bool on_host = context.device().host_memory;

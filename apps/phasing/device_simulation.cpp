@@ -1,6 +1,7 @@
 #include "apps/phasing/device_simulation.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "apps/phasing/parallel.h"
@@ -110,7 +111,7 @@ DrawnCrystals draw_crystals(Context<float>& context, std::uint64_t seed, std::sp
 
 Index crystals_at_once(Index size) {
   constexpr double bytes = 64 << 20;  // of the field: 32 crystals of 64^3
-  return std::max<Index>(1, static_cast<Index>(bytes / (8 * std::pow(static_cast<double>(size), 3))));
+  return std::clamp<Index>(static_cast<Index>(bytes / (8 * std::pow(static_cast<double>(size), 3))), 1, 64);
 }
 
 }  // namespace fringe

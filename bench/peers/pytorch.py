@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Times the network of layers/network.h written with PyTorch's layers: a training step (forward, FFT loss, backward, ADAM) and a
-prediction. Prints one JSON object; step_rss: by how much the resident memory grew while steps ran [bytes]. Needs torch 2.x.
+prediction. Prints one JSON object; step_rss: by how much the resident memory grew while steps ran [bytes], on a GPU the most that was
+allocated. Needs torch 2.x.
 
     python3 bench/peers/pytorch.py --width 16 --threads 2 [--channels-last] [--compile] [--bf16]
+    python3 bench/peers/pytorch.py --device cuda --width 32 [--tf32] [--graph] ...     a GPU; --graph: the whole step as one CUDA graph
 """
 import argparse
 import json
@@ -74,19 +76,27 @@ def main():
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--tf32", action="store_true")
+    parser.add_argument("--graph", action="store_true")
     a = parser.parse_args()
+    cuda = a.device == "cuda"
+    if a.graph and not cuda:
+        parser.error("--graph needs --device cuda")
     torch.set_num_threads(a.threads)
     torch.manual_seed(1)
-    network = Network(a.width)
-    x = torch.rand(a.batch, 1, a.size, a.size, a.size)
-    measured = torch.rand(a.batch, 1, a.size, a.size, a.size) * 10
+    torch.backends.cudnn.benchmark = True  # the fastest of its algorithms
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = a.tf32
+    network = Network(a.width).to(a.device)
+    x = torch.rand(a.batch, 1, a.size, a.size, a.size, device=a.device)
+    measured = torch.rand(a.batch, 1, a.size, a.size, a.size, device=a.device) * 10
     if a.channels_last:
         network, x = network.to(memory_format=torch.channels_last_3d), x.to(memory_format=torch.channels_last_3d)
     run = torch.compile(network) if a.compile else network
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, capturable=cuda)
 
     def autocast():
-        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=a.bf16)
+        return torch.autocast(a.device, dtype=torch.bfloat16, enabled=a.bf16)
 
     def step():
         optimizer.zero_grad(set_to_none=True)
@@ -99,25 +109,50 @@ def main():
         with torch.inference_mode(), autocast():
             run(x)
 
-    def timed(work):
-        for _ in range(3):
+    def recorded(work):
+        """The work as one CUDA graph, after the warm-up that recording needs."""
+        aside = torch.cuda.Stream()
+        with torch.cuda.stream(aside):
+            for _ in range(5):
+                work()
+        torch.cuda.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
             work()
+        return graph.replay
+
+    def timed(work, together):
+        """Seconds of one; on a GPU the host hands over `together` before it waits."""
+        count = together if cuda else 1
+        if a.graph:
+            work = recorded(work)
         times, total = [], 0.0
-        while total < a.seconds or len(times) < 5:
+        for i in range(10**6):
             start = time.perf_counter()
-            work()
-            times.append(time.perf_counter() - start)
-            total += times[-1]
-        return statistics.median(times)
+            for _ in range(count):
+                work()
+            if cuda:
+                torch.cuda.synchronize()
+            elapsed = time.perf_counter() - start
+            if i >= 3:
+                times.append(elapsed / count)
+                total += elapsed
+            if total >= a.seconds and len(times) >= 5:
+                return statistics.median(times)
+
+    def peak_bytes():
+        return torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     network.train()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    seconds = {"training_step": timed(step)}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    before = 0 if cuda else peak_bytes()
+    seconds = {"training_step": timed(step, 20)}
+    peak = peak_bytes()
     network.eval()
-    seconds["inference"] = timed(predict)
+    seconds["inference"] = timed(predict, 1)
     print(json.dumps({"peer": "pytorch", "version": torch.__version__, "width": a.width, "channels_last": a.channels_last,
-                      "compiled": a.compile, "bf16": a.bf16, "peak_rss": peak, "step_rss": peak - before, **seconds}))
+                      "compiled": a.compile, "bf16": a.bf16, "tf32": a.tf32, "graph": a.graph, "device": a.device,
+                      "cudnn": torch.backends.cudnn.version() if cuda else None, "peak_rss": peak, "step_rss": peak - before,
+                      **seconds}))
 
 
 if __name__ == "__main__":

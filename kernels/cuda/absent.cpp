@@ -17,6 +17,7 @@ const Device& device(int index) {
 }
 
 void measure_kernels(int, const std::string&, bool) {}
+void prefer_cudnn() {}
 std::string optional_libraries() { return {}; }
 
 const KernelTable<float>& table() { fail("cuda: this build has no CUDA backend"); }

@@ -3,6 +3,7 @@
 #include <cuda_runtime_api.h>
 
 #include "kernels/cuda/check.h"
+#include "kernels/libraries.h"
 
 namespace fringe::cuda {
 namespace {
@@ -44,5 +45,7 @@ Chooser& chooser() {
   static Chooser the_one({is_not_recorded, seconds});
   return the_one;
 }
+
+void prefer_cudnn() { chooser().prefer(Algorithm::cudnn); }
 
 }  // namespace fringe::cuda
