@@ -7,7 +7,13 @@ Optimizer<T>::Optimizer(Context<T>& context, std::vector<Parameter<T>*> paramete
     : context_(context), parameters_(std::move(parameters)), factors_(context, channel_vector(2)),
       rate_(context, channel_vector(1)) {
   for (const auto* p : parameters_)
-    for (auto* state : {&m_, &v_, &momentum_}) state->emplace_back(context_, p->value.shape()).fill(T(0));
+    for (auto* state : {&m_, &v_}) state->emplace_back(context_, p->value.shape()).fill(T(0));
+}
+
+template <class T>
+void Optimizer<T>::begin_momentum() {
+  if (!momentum_.empty()) return;
+  for (const auto* p : parameters_) momentum_.emplace_back(context_, p->value.shape()).fill(T(0));
 }
 
 template <class T>
@@ -18,10 +24,12 @@ void Optimizer<T>::step(const StepPlan& plan) {
 
 template <class T>
 void Optimizer<T>::prepare(const StepPlan& plan) {
-  if (plan.method == Method::adam)
+  if (plan.method == Method::adam) {
     factors_.put(adam::factors<T>({}, plan.rate, ++adam_steps_));
-  else
+  } else {
+    begin_momentum();
     rate_.put({static_cast<T>(plan.rate)});
+  }
 }
 
 template <class T>
@@ -46,18 +54,20 @@ void Optimizer<T>::save(Checkpoint& checkpoint) const {
     const std::string& name = parameters_[i]->name;
     checkpoint.put("optimizer.m." + name, m_[i]);
     checkpoint.put("optimizer.v." + name, v_[i]);
-    checkpoint.put("optimizer.momentum." + name, momentum_[i]);
+    if (!momentum_.empty()) checkpoint.put("optimizer.momentum." + name, momentum_[i]);
   }
 }
 
 template <class T>
 void Optimizer<T>::load(const Checkpoint& checkpoint) {
   adam_steps_ = static_cast<Index>(checkpoint.number("optimizer.adam_steps"));
+  momentum_.clear();
+  if (!parameters_.empty() && checkpoint.has("optimizer.momentum." + parameters_.front()->name)) begin_momentum();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const std::string& name = parameters_[i]->name;
     checkpoint.get("optimizer.m." + name, m_[i]);
     checkpoint.get("optimizer.v." + name, v_[i]);
-    checkpoint.get("optimizer.momentum." + name, momentum_[i]);
+    if (!momentum_.empty()) checkpoint.get("optimizer.momentum." + name, momentum_[i]);
   }
 }
 

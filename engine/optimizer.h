@@ -8,7 +8,8 @@
 
 namespace fringe {
 
-/// Keeps the moments of ADAM and the momentum of SGD for a set of parameters, so that a schedule may alternate them.
+/// Keeps the moments of ADAM and, from its first step on, the momentum of SGD for a set of parameters, so that a schedule may
+/// alternate them.
 template <class T>
 class Optimizer {
  public:
@@ -27,9 +28,11 @@ class Optimizer {
   void load(const Checkpoint& checkpoint);
 
  private:
+  void begin_momentum();
+
   Context<T>& context_;
   std::vector<Parameter<T>*> parameters_;
-  std::vector<Tensor<T>> m_, v_, momentum_;
+  std::vector<Tensor<T>> m_, v_, momentum_;  ///< one for each parameter; no momentum before it is needed
   Tensor<T> factors_, rate_;  ///< of kernels/adam.h and kernels/sgd.h
   Index adam_steps_ = 0;
 };

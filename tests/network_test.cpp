@@ -200,6 +200,38 @@ TEST_SUITE("network") {
     CHECK(context.stream.scratch_bytes() == scratch);
   }
 
+  TEST_CASE("SGD's momentum exists from its first step on, in memory and in checkpoints") {
+    Context<float> context(cpu::table(), 1);
+    Network<float> network(context, {.levels = 2, .width = 4}, 1);
+    std::size_t all = 0;
+    for (auto* p : network.parameters()) {
+      p->grad.fill(1);
+      all += (static_cast<std::size_t>(p->value.size()) * sizeof(float) + 63) / 64 * 64;
+    }
+    Optimizer<float> optimizer(context, network.parameters());
+    const auto before = context.pool->bytes_in_use();
+    const auto held = [&] { return context.pool->bytes_in_use() - before; };
+    const std::string momentum = "optimizer.momentum." + network.parameters().front()->name;
+    const auto saved = [&] {
+      Checkpoint c;
+      optimizer.save(c);
+      return c;
+    };
+    optimizer.step({Method::adam, 1e-3});
+    CHECK(held() == 0);
+    const auto without = saved();
+    CHECK_FALSE(without.has(momentum));
+    optimizer.step({Method::sgd, 1e-3});
+    CHECK(held() == all);
+    const auto with = saved();
+    CHECK(with.array_values(momentum).front() == 1);
+    optimizer.load(without);
+    CHECK(held() == 0);
+    optimizer.load(with);
+    CHECK(held() == all);
+    CHECK(saved().array_values(momentum) == with.array_values(momentum));
+  }
+
   TEST_CASE("training from a checkpoint goes on bit for bit, ADAM and SGD alternating") {
     const auto path = (std::filesystem::temp_directory_path() / "fringe_network_test.h5").string();
     const NetworkOptions options{.levels = 2, .width = 4};
