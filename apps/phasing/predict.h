@@ -1,9 +1,11 @@
 // One pass of a trained network: a crystal from a pattern in milliseconds.
 #pragma once
+#include <map>
 #include <string>
 
 #include "apps/phasing/network_input.h"
 #include "apps/phasing/pattern.h"
+#include "engine/replay.h"
 #include "layers/network.h"
 
 namespace fringe {
@@ -27,6 +29,14 @@ class Predictor {
   Context<float> context_;
   FitInput input_;
   Network<float> network_;
+  /// On a device patterns of one size are one graph, recorded at the second of them.
+  struct Pass {
+    int kind;
+    Tensor<float> input, amplitude, phase;
+  };
+  Pass& pass_of(const Shape& input);
+  std::map<Extent, Pass> passes_;
+  Replay<float> replay_;
 };
 
 }  // namespace fringe

@@ -192,6 +192,63 @@ TEST_SUITE("failure") {
     CHECK_FALSE(std::filesystem::exists(output));
   }
 
+  TEST_CASE("predict sets a pattern aside for which memory runs out, and goes on; a kernel that fails ends it") {
+    if (kernel_by_kernel()) return;
+    const Machine machine;
+    const Folder folder("failure_predict");
+    const std::string model = folder / "model.h5", out = folder / "out";
+    RefineOptions options = small_run();
+    options.save_model = model;
+    REQUIRE(refine(emulation::small_pattern(), options, ignore, go).failure.empty());
+    Pattern larger = emulation::small_pattern();
+    larger.truth = {};
+    larger.intensity = pad_or_crop(larger.intensity, {16, 16, 16});
+    std::vector<std::string> command{"predict", "-q", model, "-o", out, "--device", "cuda:0"};
+    for (const char* name : {"a", "b", "c"}) {
+      command.push_back(folder / (std::string(name) + ".cxi"));
+      io::write_pattern(command.back(), *name == 'b' ? larger : emulation::small_pattern(), "test");
+    }
+    std::string error;
+    const std::size_t before = emulation::counters().allocations;
+    const std::string one = folder / "alone.cxi";
+    REQUIRE(run_program({"predict", "-q", model, "-o", one, "--device", "cuda:0", folder / "a.cxi"}, error) == 0);
+    machine->allocations = emulation::counters().allocations - before;
+    CHECK(run_program(command, error) == 1);
+    CHECK(contains(error, "b.cxi: out of device memory: "));
+    CHECK_FALSE(contains(error, "c.cxi"));
+    CHECK(std::filesystem::exists(out + "/a.cxi"));
+    CHECK_FALSE(std::filesystem::exists(out + "/b.cxi"));
+    CHECK(std::filesystem::exists(out + "/c.cxi"));
+    emulation::repair();
+    std::filesystem::remove_all(out);
+    machine->kernel_error = 700, machine->failing_kernel = "expand_kernel";
+    CHECK(run_program(command, error) == 1);
+    CHECK(contains(error, "cudaErrorIllegalAddress"));
+    CHECK(contains(error, "expand_kernel"));
+    CHECK_FALSE(std::filesystem::exists(out + "/c.cxi"));
+  }
+
+  TEST_CASE("ensemble leaves out the start that the device did not finish") {
+    if (kernel_by_kernel()) return;
+    const Machine machine;
+    const Folder folder("failure_ensemble");
+    const std::string input = folder / "pattern.cxi", output = folder / "ensemble.cxi";
+    io::write_pattern(input, emulation::small_pattern(), "test");
+    const std::string starts = folder / "starts";
+    const std::vector<std::string> command{"ensemble", input, "-o", output, "-q", "--device", "cuda:0", "--method", "refine",
+                                           "--starts", "2", "--epochs", "3", "--width", "1", "--folder", starts};
+    std::string error;
+    const std::size_t before = emulation::counters().allocations;
+    REQUIRE(run_program(command, error) == 0);
+    const std::size_t all = emulation::counters().allocations - before;
+    std::filesystem::remove_all(output);
+    std::filesystem::remove_all(starts);
+    machine->allocations = all - 1;
+    CHECK(run_program(command, error) == 0);
+    CHECK_MESSAGE(contains(error, "left out: start 1: out of device memory: "), error);
+    CHECK(std::filesystem::exists(output));
+  }
+
   TEST_CASE("simulate: what fails on the device is gone on with by the same command; the set is the CPU's, to rounding") {
     const Machine machine;
     const Folder folder("failure_simulate");

@@ -175,7 +175,22 @@ TEST_SUITE("fit") {
     CHECK(std::isfinite(r.metrics.at("free_llk")));
     CHECK(r.curves.at("chi2").epoch.back() == 10);
     Predictor host(model, 1), device(model, 1, emulated());
-    CHECK(difference(device.predict(emulation::small_pattern()).object, host.predict(emulation::small_pattern()).object) < 1e-3);
+    const auto first = device.predict(emulation::small_pattern()).object;
+    CHECK(difference(first, host.predict(emulation::small_pattern()).object) < 1e-3);
+    // The second pattern is recorded; from the third on, and after another size between, a pattern is one graph.
+    CHECK(device.predict(emulation::small_pattern()).object.data == first.data);
+    Pattern other = emulation::small_pattern();
+    other.truth = {};
+    other.intensity = pad_or_crop(other.intensity, {16, 16, 16});
+    const auto larger = device.predict(other).object;
+    CHECK(difference(larger, host.predict(other).object) < 1e-3);
+    const auto before = emulation::counters();
+    CHECK(device.predict(emulation::small_pattern()).object.data == first.data);
+    const auto& now = emulation::counters();
+    CHECK(now.graphs == before.graphs + 1);
+    CHECK(now.kernels == before.kernels);
+    CHECK(now.allocations == before.allocations);
+    CHECK(now.copies == before.copies + 3);  // the pattern, amplitudes and phases
     std::filesystem::remove(model);
   }
 
