@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 
+#include "engine/replay.h"
 #include "kernels/philox.h"
 
 namespace fringe::bench {
@@ -111,11 +112,10 @@ Timing repeat_until(const Launch& launch, double seconds, int count) {
 class Launches {
  public:
   Launches(const Stream& stream, const Launch& launch, int count) : stream_(stream), launch_(launch), count_(count) {
-    const Device& d = stream.device();
-    if (d.begin_capture == nullptr) return;
-    d.begin_capture(stream.queue());
-    for (int i = 0; i < count; ++i) launch();
-    graph_ = d.end_capture(stream.queue());
+    if (stream.device().begin_capture != nullptr)
+      graph_ = recorded(stream, [&] {
+        for (int i = 0; i < count; ++i) launch();
+      });
   }
   ~Launches() {
     if (graph_ != nullptr) stream_.device().destroy_graph(graph_);
@@ -145,7 +145,7 @@ Timing Bench::repeat(const Launch& launch, double seconds) {
   launch();  // asks for its memory, and measures which kernel is to do it
   stream_.wait();
   const Timing alone = repeat_until([&] { launch(), stream_.wait(); }, 0, 1);
-  constexpr double together = 1e-3;  // long beside the wait at the end
+  const double together = std::min(1e-3, seconds);  // long beside the wait at the end
   const int count = std::clamp(static_cast<int>(together / alone.low), 1, 50);
   const Launches launches(stream_, launch, count);
   return repeat_until([&] { launches.run(); }, seconds, count);

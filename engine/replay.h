@@ -7,6 +7,23 @@
 
 namespace fringe {
 
+/// The graph of what `work` hands to the stream's queue, on a device that records; for Device::replay and destroy_graph. Throws what
+/// `work` throws, or Error when something could not be recorded.
+inline void* recorded(const Stream& stream, const std::function<void()>& work) {
+  const Device& device = stream.device();
+  device.begin_capture(stream.queue());
+  try {
+    work();
+  } catch (...) {
+    try {
+      device.destroy_graph(device.end_capture(stream.queue()));
+    } catch (const Error&) {  // the first error is the one to report
+    }
+    throw;
+  }
+  return device.end_capture(stream.queue());
+}
+
 /// A step may come in several kinds (with and without a term of the loss, one optimizer or the other): each has its graph.
 ///
 /// On the host run() calls the step. On a device the first step of a kind runs as it is: it asks for the memory it needs, of
@@ -71,20 +88,8 @@ class Replay {
   };
 
   void capture(Record& record, const std::function<void()>& step) {
-    const Device& device = context_.device();
-    void* const queue = context_.stream.queue();
     const OwnPool own(*this);
-    device.begin_capture(queue);
-    try {
-      step();
-    } catch (...) {
-      try {
-        device.destroy_graph(device.end_capture(queue));
-      } catch (const Error&) {  // the first error is the one to report
-      }
-      throw;
-    }
-    record.graph = device.end_capture(queue);
+    record.graph = recorded(context_.stream, step);
     record.moves = context_.stream.moves();
   }
   void forget(Record& record) noexcept {
