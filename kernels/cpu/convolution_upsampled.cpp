@@ -190,7 +190,80 @@ void convolve_upsampled_data(Stream& stream, const RowSource& dy, ConstView<floa
 
 namespace {
 
+/// The 27 taps from the 64 sums of each of `count` parts, `stride` floats apart, added in their order.
+void finish_taps(Stream& stream, const float* sums, Index stride, Index count, Index tap_floats, float* dw) {
+  parallel_tasks(stream, 27, [&](Index tap) {
+    float* to = dw + tap * tap_floats;
+    std::fill(to, to + tap_floats, 0.0F);
+    for (Index m = 0; m < 64; ++m) {
+      if (!(stride_taps[m / 16] >> (tap / 9) & 1) || !(stride_taps[m / 4 % 4] >> (tap / 3 % 3) & 1) ||
+          !(stride_taps[m % 4] >> (tap % 3) & 1))
+        continue;
+      for (Index t = 0; t < count; ++t) {
+        const float* from = sums + t * stride + m * tap_floats;
+        for (Index i = 0; i < tap_floats; ++i) to[i] += from[i];
+      }
+    }
+  });
+}
+
+/// Where there are more sums than numbers in both arrays, sums for every thread would take more memory and time than the products:
+/// both arrays are written out as they are read, and a task has four taps of one block of channels to itself, over all voxels.
+bool more_sums_than_voxels(const RowSource& x, const RowSource& dy) {
+  return 64 * x.shape.c * dy.shape.c > x.shape.size() + dy.shape.size();
+}
+
+void upsampled_weights_by_taps(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db) {
+  const auto s = conv_shape(x.shape, dw.shape, x.shape.c, dy.shape.c);  // extents of the small array
+  const auto product = blocked_weight_product(s.co);
+  const Index tap_floats = s.ci * s.co, blocks = (s.co + product.block - 1) / product.block;
+  const Index x_row = s.w * s.ci, g_row = (2 * s.w + 2) * s.co, rows = s.n * s.d * s.h;
+  Pieces memory(stream.scratch<float>(round_up(Loader::floats(x), 16) + round_up(Loader::floats(dy), 16) +
+                                      round_up(64 * tap_floats, 16) + round_up(rows * x_row, 16) + 4 * rows * g_row));
+  const Loader x_loader(x, memory.take(Loader::floats(x))), dy_loader(dy, memory.take(Loader::floats(dy)));
+  float *sums = memory.take(64 * tap_floats), *in = memory.take(rows * x_row), *g = memory.take(4 * rows * g_row);
+  const auto gradient = [&](Index n, Index d, Index h) { return g + ((n * 2 * s.d + d) * 2 * s.h + h) * g_row; };
+  parallel_tasks(stream, s.n * s.d, [&](Index plane) {
+    const Index n = plane / s.d, d = plane % s.d;
+    for (Index h = 0; h < s.h; ++h) load_row(x_loader, n, d, h, in + (plane * s.h + h) * x_row);
+    for (Index p = 2 * d; p < 2 * d + 2; ++p)
+      for (Index h = 0; h < 2 * s.h; ++h) {
+        float* row = gradient(n, p, h);
+        std::fill_n(row, s.co, 0.0F);
+        load_row(dy_loader, n, p, h, row + s.co);
+        std::fill_n(row + g_row - s.co, s.co, 0.0F);
+      }
+  });
+  parallel_tasks(stream, 16 * blocks, [&](Index task) {
+    constexpr int most = 64;  // rows at once
+    const Index t = task / blocks, o = task % blocks * product.block, valid = std::min(product.block, s.co - o);
+    for (Index m = 0; m < 4; ++m) {
+      float* mine = sums + (t * 4 + m) * tap_floats + o;
+      for (Index c = 0; c < s.ci; ++c) std::fill_n(mine + c * s.co, valid, 0.0F);
+      const float *from[most], *by[most];
+      int count = 0;
+      const auto add = [&] {
+        if (count > 0) product.product({from, by, count, s.w, s.ci, 2 * s.co}, s.ci, s.co, valid, mine);
+        count = 0;
+      };
+      for (Index row = 0; row < rows; ++row) {
+        const Index d = 2 * (row / s.h % s.d) - 1 + t / 4, h = 2 * (row % s.h) - 1 + t % 4;
+        if (d < 0 || d >= 2 * s.d || h < 0 || h >= 2 * s.h) continue;
+        from[count] = in + row * x_row;
+        by[count++] = gradient(row / s.h / s.d, d, h) + m * s.co + o;
+        if (count == most) add();
+      }
+      add();
+    }
+  });
+  finish_taps(stream, sums, 0, 1, tap_floats, dw.data);
+  if (!db) return;
+  std::fill_n(db, s.co, 0.0F);
+  for (Index row = 0; row < 4 * rows; ++row) product.sums(g + row * g_row + s.co, 2 * s.w, s.co, db);
+}
+
 void upsampled_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db) {
+  if (more_sums_than_voxels(x, dy)) return upsampled_weights_by_taps(stream, x, dy, dw, db);
   const auto s = conv_shape(x.shape, dw.shape, x.shape.c, dy.shape.c);  // extents of the small array
   const auto product = blocked_weight_product(s.co);
   constexpr Index max_rows = 64;
@@ -241,19 +314,7 @@ void upsampled_weights(Stream& stream, const RowSource& x, const RowSource& dy, 
     }
   });
   // Over the threads in their order, then from the 64 sums to the 27 taps.
-  parallel_tasks(stream, 27, [&](Index tap) {
-    float* to = dw.data + tap * tap_floats;
-    std::fill(to, to + tap_floats, 0.0F);
-    for (Index m = 0; m < 64; ++m) {
-      if (!(stride_taps[m / 16] >> (tap / 9) & 1) || !(stride_taps[m / 4 % 4] >> (tap / 3 % 3) & 1) ||
-          !(stride_taps[m % 4] >> (tap % 3) & 1))
-        continue;
-      for (int t = 0; t < stream.threads(); ++t) {
-        const float* from = sums + t * sum_floats + m * tap_floats;
-        for (Index i = 0; i < tap_floats; ++i) to[i] += from[i];
-      }
-    }
-  });
+  finish_taps(stream, sums, sum_floats, stream.threads(), tap_floats, dw.data);
   for (Index o = 0; db && o < s.co; ++o) {
     db[o] = 0;
     for (int t = 0; t < stream.threads(); ++t) db[o] += sums[t * sum_floats + 64 * tap_floats + o];
