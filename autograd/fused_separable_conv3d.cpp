@@ -11,7 +11,10 @@ Activation<T> fused_separable_conv3d(const Activation<T>& x, const SeparableWeig
   const bool packed = context.stream.precision() == Precision::bfloat16 && context.kernels.packs_bfloat16 != nullptr &&
                       context.kernels.packs_bfloat16();
   const Shape kept = packed ? fused_separable_conv3d::packed_shape(middle) : middle;
-  const Tensor<T> u = tape.recording() ? tape.tensor(kept) : Tensor<T>(), v = tape.recording() ? tape.tensor(kept) : Tensor<T>();
+  const bool keeps_all = context.kernels.separable_keeps_all == nullptr ||
+                         context.kernels.separable_keeps_all(context.stream, in, x.reading().upsampled, in.c, middle.c, y.shape().c);
+  const Tensor<T> u = tape.recording() ? tape.tensor(kept) : Tensor<T>();
+  const Tensor<T> v = tape.recording() && keeps_all ? tape.tensor(kept) : Tensor<T>();
   const Tensor<T> statistics = statistics_for(tape, end, y.shape().c);
   const auto views = [](const SeparableWeights<Variable<T>>& w) {
     return SeparableWeights<ConstView<T>>{w.wd.value().read(), w.bd.value().read(), w.wh.value().read(),
@@ -19,11 +22,9 @@ Activation<T> fused_separable_conv3d(const Activation<T>& x, const SeparableWeig
   };
   tape.launch(&KernelTable<T>::fused_separable_conv3d_forward, "fused_separable_conv3d_forward", end.slope, x.reading(), views(k),
               u.view(), v.view(), y.view(), statistics.view());
-  // saves: x with its affine, u, v, weights
-  const bool needs_work = context.kernels.separable_needs_work == nullptr ||
-                          context.kernels.separable_needs_work(context.stream, in, x.reading().upsampled, in.c, middle.c, y.shape().c);
-  const auto backward = [&tape, x, k, u, v, needs_work, views](const PendingGradient<T>& g) {
-    const Tensor<T> dv = needs_work ? tape.tensor(v.shape()) : Tensor<T>(), du = needs_work ? tape.tensor(u.shape()) : Tensor<T>();
+  // saves: x with its affine, u, v where it is kept, weights
+  const auto backward = [&tape, x, k, u, v, keeps_all, views](const PendingGradient<T>& g) {
+    const Tensor<T> dv = keeps_all ? tape.tensor(v.shape()) : Tensor<T>(), du = keeps_all ? tape.tensor(u.shape()) : Tensor<T>();
     const Variable<T> inputs[] = {k.wd, k.bd, k.wh, k.bh, k.ww, k.bw};
     View<T> d[6];
     // The places are handed out one inside the other; the kernel runs in the innermost.

@@ -69,7 +69,7 @@ struct KernelTable {
   FusedSeparableConv3dForward<T>* fused_separable_conv3d_forward = nullptr;
   FusedSeparableConv3dBackward<T>* fused_separable_conv3d_backward = nullptr;
   PacksBfloat16* packs_bfloat16 = nullptr;  ///< empty: it does not
-  SeparableNeedsWork* separable_needs_work = nullptr;  ///< empty: it always does
+  SeparableKeepsAll* separable_keeps_all = nullptr;  ///< empty: it always does
   GaussianFilter<T>* gaussian_filter = nullptr;
   IntensityForward<T>* intensity_forward = nullptr;
   IntensityBackward<T>* intensity_backward = nullptr;

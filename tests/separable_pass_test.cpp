@@ -42,16 +42,27 @@ void run(Stream& stream, const FusedOperands<float>& o, const Weights<float>& w,
   const cpu::RowSource x(o.reading());
   cpu::separable_forward(stream, slope, x, w.read(), r.u, r.v, r.y, r.statistics.begin());
   Array<float> alone(r.y.shape());
+  Array<float> u_alone(r.u.shape());
+  cpu::separable_forward(stream, slope, x, w.read(), u_alone, {}, alone, nullptr);  // v is not kept
+  CHECK(std::equal(alone.begin(), alone.end(), r.y.begin()));
+  CHECK(std::equal(u_alone.begin(), u_alone.end(), r.u.begin()));
   cpu::separable_forward(stream, slope, x, w.read(), {}, {}, alone, nullptr);  // as in inference
   CHECK(std::equal(alone.begin(), alone.end(), r.y.begin()));
   alone.check_canaries();
   const cpu::RowSource g(o.gradient());
   cpu::Epilogue epilogue;
   if (o.c.affine) epilogue = {.moment = o.x.begin(), .affine = o.affine.begin(), .daffine = r.daffine.begin()};
-  const auto backward = [&](View<float> dx, const cpu::Epilogue& e, Weights<float>& d) {
-    cpu::separable_backward(stream, x, r.u.view(), r.v.view(), w.read(), g, dx, e, d.write());
+  const auto backward = [&](View<float> dx, const cpu::Epilogue& e, Weights<float>& d, bool with_v = true) {
+    cpu::separable_backward(stream, x, r.u.view(), with_v ? r.v.view() : View<float>{}, w.read(), g, dx, e, d.write());
   };
+  backward(r.dx, epilogue, r.bare, false);  // v not kept: the same bits
+  const std::vector<float> dx_without(r.dx.begin(), r.dx.end()), daffine_without(r.daffine.begin(), r.daffine.end());
   backward(r.dx, epilogue, r.d);
+  CHECK(std::equal(dx_without.begin(), dx_without.end(), r.dx.begin()));
+  if (o.c.affine) CHECK(std::equal(daffine_without.begin(), daffine_without.end(), r.daffine.begin()));
+  for (const auto& [a, b] : {std::pair{&r.d.wd, &r.bare.wd}, {&r.d.wh, &r.bare.wh}, {&r.d.ww, &r.bare.ww}, {&r.d.bd, &r.bare.bd},
+                             {&r.d.bh, &r.bare.bh}, {&r.d.bw, &r.bare.bw}})
+    CHECK(std::equal(a->begin(), a->end(), b->begin()));
   backward({}, {}, r.bare);
   for (const auto& [a, b] : {std::pair{&r.d.wd, &r.bare.wd}, {&r.d.wh, &r.bare.wh}, {&r.d.ww, &r.bare.ww}})
     CHECK(relative_error(*a, *b) < 1e-6);

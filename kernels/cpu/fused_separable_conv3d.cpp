@@ -66,9 +66,9 @@ void forward_in_three(Stream& stream, float slope, const Reading<float>& x, cons
   const bool packs = stream.precision() == Precision::bfloat16 && tiles_available();
   const Shape kept = packs ? fused_separable_conv3d::packed_shape(middle) : middle;
   const Index full_size = x.upsampled ? full.size() : 0;
-  float* memory = stream.workspace<float>(full_size + (u ? 0 : 2 * kept.size()));
-  if (!u) u = {memory + full_size, kept};
-  if (!v) v = {memory + full_size + kept.size(), kept};
+  float* memory = stream.workspace<float>(full_size + (u ? 0 : kept.size()) + (v ? 0 : kept.size()));
+  if (!v) v = {memory + full_size, kept};
+  if (!u) u = {memory + full_size + kept.size(), kept};
   const Between between_u("u", u.data, u.shape, middle), between_v("v", v.data, v.shape, middle);
   convolve(stream, RowSource(readable(x, {memory, full})), k.wd, false, k.bd.data, between_u.result(), {});  // (1)
   convolve(stream, between_u.source(), k.wh, false, k.bh.data, between_v.result(), {});
@@ -80,9 +80,15 @@ void backward_in_three(Stream& stream, const Reading<float>& x, ConstView<float>
                        View<float> dx, View<float> daffine, const Epilogue& epilogue, const SeparableWeights<View<float>>& d) {
   const Shape full = x.shape(), middle = full.with_channels(k.bd.shape.c);
   const Index full_size = x.upsampled ? full.size() : 0;
-  float* memory = stream.workspace<float>(full_size + (dv ? 0 : 2 * middle.size()));
-  if (!dv) dv = {memory + full_size, u.shape}, du = {memory + full_size + middle.size(), u.shape};
-  const Between bu("u", u.data, u.shape, middle), bv("v", v.data, v.shape, middle);
+  const Index size = u.shape.size();
+  float* memory = stream.workspace<float>(full_size + (v ? 0 : size) + (dv ? 0 : size) + (du ? 0 : size));
+  float* free = memory + full_size;
+  const auto place = [&] { return View<float>(std::exchange(free, free + size), u.shape); };
+  const ConstView<float> all_v = v ? v : ConstView<float>(place());
+  if (!dv) dv = place();
+  if (!du) du = place();
+  const Between bu("u", u.data, u.shape, middle), bv("v", all_v.data, all_v.shape, middle);
+  if (!v) convolve(stream, bu.source(), k.wh, false, k.bh.data, bv.result(), {});
   const Between bdv("dv", dv.data, dv.shape, middle), bdu("du", du.data, du.shape, middle);
   convolve_weights(stream, bv.source(), RowSource(g), d.ww, d.bw.data);  // (2)
   convolve(stream, RowSource(g), k.ww, true, nullptr, bdv.result(), {});
@@ -102,7 +108,7 @@ void backward_in_three(Stream& stream, const Reading<float>& x, ConstView<float>
 
 bool packs_bfloat16() { return tiles_available(); }
 
-bool separable_needs_work(const Stream& stream, const Shape& full, bool upsampled, Index ci, Index middle, Index co) {
+bool separable_keeps_all(const Stream& stream, const Shape& full, bool upsampled, Index ci, Index middle, Index co) {
   return upsampled || !separable_in_one_pass(stream, full, ci, middle, co);
 }
 
@@ -139,7 +145,7 @@ void fused_separable_conv3d_backward(Stream& stream, const Reading<float>& x, Co
   if (daffine) epilogue = {.moment = x.x.data, .affine = x.affine.data, .daffine = daffine.data};
   if (can_be_one_pass(stream, x.upsampled)) {  // packed arrays belong to bfloat16
     require_shape("fused_separable_conv3d", "u", u.shape, middle);
-    require_shape("fused_separable_conv3d", "v", v.shape, middle);
+    if (v) require_shape("fused_separable_conv3d", "v", v.shape, middle);
   }
   run_either(
       stream, "separable_backward", x, k,

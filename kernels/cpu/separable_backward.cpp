@@ -8,6 +8,7 @@ namespace fringe::cpu {
 namespace {
 
 constexpr Index chunk = 8;  // rows that are gathered before their products with the gradient are summed
+constexpr Index v_rows = chunk + 1;  // where two rows are made at once, one of them can belong to the next chunk
 
 /// The gradient of one kernel and its bias: K runs of `ci` inputs by `co` outputs.
 class LineWeights {
@@ -36,7 +37,7 @@ class LineWeights {
 struct Problem {
   ConvShape array;  ///< ci, co and the three extents of the kernels
   Index middle;
-  LineConvolution to_dv, to_du, to_dx;
+  LineConvolution to_v, to_dv, to_du, to_dx;
   LineWeights dww, dwh, dwd;
   bool wants_dx;
   Index planes, rows;  ///< of dx and du in one call
@@ -45,7 +46,7 @@ struct Problem {
   Index du_planes;     ///< in the ring
 
   Problem(const ConvShape& a, Index c, bool dx)
-      : array(a), middle(c), to_dv(a, Axis::w, a.kw, a.co, c), to_du(a, Axis::h, a.kh, c, c), to_dx(a, Axis::d, a.kd, c, a.ci),
+      : array(a), middle(c), to_v(a, Axis::h, a.kh, c, c), to_dv(a, Axis::w, a.kw, a.co, c), to_du(a, Axis::h, a.kh, c, c), to_dx(a, Axis::d, a.kd, c, a.ci),
         dww(a.kw, c, a.co), dwh(a.kh, c, c), dwd(a.kd, a.ci, c), wants_dx(dx), planes(dx ? to_dx.rows() : 1), rows(to_du.rows()),
         split(a), du_planes(a.kd + planes - 1) {
     split.d /= planes, split.h /= rows;
@@ -63,7 +64,7 @@ struct Problem {
 /// The arrays of the call, and the prologues.
 struct Operands {
   const Loader &x, &g;
-  const float *u, *v;
+  const float *u, *v;  ///< v may be nullptr
   View<float> dx;
 };
 
@@ -71,18 +72,18 @@ struct Operands {
 class Planes {
  public:
   static Index floats(const Problem& p) {
-    return p.sum_floats() + round_up(chunk * p.g_row(), 16) + round_up(chunk * p.v_row(), 16) +
+    return p.sum_floats() + round_up(chunk * p.g_row(), 16) + round_up(v_rows * p.v_row(), 16) +
            round_up(p.dv_rows * p.du_row(), 16) + round_up(p.du_planes * p.tile_rows * p.du_row(), 16) +
            round_up(chunk * p.x_row(), 16);
   }
   Planes(const Problem& p, const Operands& o, EpilogueSums& sums, float* memory) : p_(p), o_(o), sums_(sums) {
     Pieces own(memory);
     dww_ = own.take(p.dww.floats()), dwh_ = own.take(p.dwh.floats()), dwd_ = own.take(p.dwd.floats());
-    g_ = own.take(chunk * p.g_row()), v_ = own.take(chunk * p.v_row());
+    g_ = own.take(chunk * p.g_row()), v_ = own.take(v_rows * p.v_row());
     dv_ = own.take(p.dv_rows * p.du_row()), du_ = own.take(p.du_planes * p.tile_rows * p.du_row());
     x_ = own.take(chunk * p.x_row());
     std::fill_n(g_, chunk * p.g_row(), 0.0F);
-    std::fill_n(v_, chunk * p.v_row(), 0.0F);
+    std::fill_n(v_, v_rows * p.v_row(), 0.0F);
   }
 
   void run(const PlaneRun& run) {
@@ -109,8 +110,10 @@ class Planes {
     const ConvShape& a = p_.array;
     const Index g_pad = a.kw / 2 * a.co, v_pad = a.kw / 2 * p_.middle, v_row = p_.du_row();
     const float *in[max_row_taps + 1], *out[chunk];
+    bool ahead = false;  // the row behind the last chunk's is made already
     for (Index c0 = e0_; c0 < e1_; c0 += chunk) {
       const Index c1 = std::min(e1_, c0 + chunk);
+      if (mine && o_.v == nullptr) ahead = make_v(d, c0, std::max(c0, h0_), std::min(c1, h1_), ahead);
       int count = 0;
       for (Index h = c0; h < c1; ++h) {
         float* g = g_ + (h - c0) * p_.g_row();
@@ -121,9 +124,11 @@ class Planes {
         if (!mine || h < h0_ || h >= h1_) continue;
         float* v = v_ + (h - c0) * p_.v_row();
         const Index at = (plane_at(d) + h) * v_row;
-        if (h + 2 < h1_) prefetch(o_.v + at + 2 * v_row, v_row);
-        prefetch(o_.u + at, v_row);
-        std::copy_n(o_.v + at, v_row, v + v_pad);
+        if (o_.v) {
+          if (h + 2 < h1_) prefetch(o_.v + at + 2 * v_row, v_row);
+          prefetch(o_.u + at, v_row);
+          std::copy_n(o_.v + at, v_row, v + v_pad);
+        }
         p_.dww.add_bias(g + g_pad, a.w, dww_);
         in[count] = v, out[count++] = g + g_pad;
       }
@@ -151,6 +156,27 @@ class Planes {
       }
       p_.dwh.add_bias(dv(c0), (c1 - c0) * a.w, dwh_);
     }
+  }
+
+  /// v of rows from .. to of the chunk that begins at c0, as forward made it. `ahead`: row `from` was made with the last chunk's and
+  /// lies behind them; whether row `to` lies there now is returned.
+  bool make_v(Index d, Index c0, Index from, Index to, bool ahead) {
+    const Index pad = p_.array.kw / 2 * p_.middle;
+    const auto place = [&](Index h) { return v_ + (h - c0) * p_.v_row() + pad; };
+    if (ahead) {
+      std::copy_n(place(c0 + chunk), p_.du_row(), place(from));
+      ++from;
+    }
+    for (; from < to; from += p_.to_v.rows()) {
+      const float* in[max_row_taps + 1];
+      for (Index j = 0; j < p_.to_v.reach(); ++j) {
+        const Index row = from + j - p_.array.kh / 2;
+        in[j] = row < 0 || row >= p_.array.h ? nullptr : o_.u + (plane_at(d) + row) * p_.du_row();
+      }
+      if (from + 4 < h1_) prefetch(o_.u + (plane_at(d) + from + 4) * p_.du_row(), p_.to_v.rows() * p_.du_row());
+      p_.to_v(in, place(from), place(from + p_.to_v.rows() - 1));
+    }
+    return from > to;
   }
 
   /// Rows c0 .. c1 of dx from plane d on, and of dwd.
@@ -200,10 +226,11 @@ void separable_backward(Stream& stream, const RowSource& x, ConstView<float> u, 
   const Index co = g.shape.c;
   Problem p({e.n, e.d, e.h, e.w, e.c, co, k.wd.shape.n, k.wh.shape.d, k.ww.shape.h}, k.bd.shape.c, static_cast<bool>(dx));
   const Index pieces = e.n * p.tiles * e.d, mine = Planes::floats(p);
-  Pieces memory(stream.scratch<float>(round_up(p.to_dv.weight_floats(), 16) + round_up(p.to_du.weight_floats(), 16) +
+  Pieces memory(stream.scratch<float>(round_up(p.to_v.weight_floats(), 16) + round_up(p.to_dv.weight_floats(), 16) + round_up(p.to_du.weight_floats(), 16) +
                                       round_up(p.to_dx.weight_floats(), 16) + round_up(Loader::floats(x), 16) +
                                       round_up(Loader::floats(g), 16) + round_up(EpilogueSums::floats(epilogue, e.c, pieces), 16) +
                                       stream.threads() * mine));
+  if (!v) p.to_v.pack(stream, {k.wh.data, false}, k.bh.data, memory.take(p.to_v.weight_floats()));
   p.to_dv.pack(stream, {k.ww.data, true}, nullptr, memory.take(p.to_dv.weight_floats()));
   p.to_du.pack(stream, {k.wh.data, true}, nullptr, memory.take(p.to_du.weight_floats()));
   p.to_dx.pack(stream, {k.wd.data, true}, nullptr, memory.take(p.to_dx.weight_floats()));

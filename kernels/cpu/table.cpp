@@ -33,7 +33,7 @@ const KernelTable<float>& table() {
       .fused_separable_conv3d_forward = fused_separable_conv3d_forward,
       .fused_separable_conv3d_backward = fused_separable_conv3d_backward,
       .packs_bfloat16 = packs_bfloat16,
-      .separable_needs_work = separable_needs_work,
+      .separable_keeps_all = separable_keeps_all,
       .gaussian_filter = gaussian_filter,
       .intensity_forward = intensity_forward,
       .intensity_backward = intensity_backward,
