@@ -179,12 +179,14 @@ std::optional<Algorithm> Chooser::choice(const Work& work) {
 }
 
 const Candidate& Chooser::fastest(const Stream& stream, std::span<const Candidate> candidates) const {
-  constexpr std::size_t rounds = 7, hopeless_after = 2;
-  constexpr double gain = 0.95, hopeless = 1.3;
+  constexpr std::size_t hopeless_after = 2;
+  constexpr double gain = 0.95, hopeless = 1.3, long_run = 0.1;  // [s]: noise is less of it, and the user waits
+  std::size_t rounds = 7;
   std::vector<std::vector<double>> ratios(candidates.size());  // to the rule's candidate of the same round
   for (const auto& c : candidates) c.run();
   for (std::size_t round = 0; round < rounds; ++round) {
     const double rule = stopwatch_.seconds(stream, candidates.front().run);
+    if (rule > long_run) rounds = 3;
     for (std::size_t i = 1; i < candidates.size(); ++i) {
       auto& mine = ratios[i];
       if (mine.size() >= hopeless_after && *std::min_element(mine.begin(), mine.end()) > hopeless) continue;

@@ -49,19 +49,20 @@ double said_time(const Stream&, const std::function<void()>& run) {
 bool ready_now = true;
 bool is_ready(const Stream&) { return ready_now; }
 
-/// Candidates whose times are told; how often each ran.
+/// Candidates whose times are told, in units of the rule's; how often each ran.
 struct Race {
   Chooser chooser{{is_ready, said_time}};
   Stream stream{1};
   int own = 0, winograd = 0;
   std::vector<double> times{1.0};  ///< of winograd, one a round, the last for ever; own takes 1
+  double unit = 1e-3;              ///< [s]
 
   void run(const Work& w = work) {
     own = winograd = 0;
-    chooser.run_one_of(stream, w, {{Algorithm::own, [&] { ++own, next_time = 1; }},
+    chooser.run_one_of(stream, w, {{Algorithm::own, [&] { ++own, next_time = unit; }},
                                    {Algorithm::winograd, [&] {
                                       const auto round = static_cast<std::size_t>(std::max(0, winograd - 1));  // one run is not timed
-                                      next_time = times[std::min(round, times.size() - 1)];
+                                      next_time = unit * times[std::min(round, times.size() - 1)];
                                       ++winograd;
                                     }}});
   }
@@ -114,6 +115,12 @@ TEST_SUITE("choices") {
     race.chooser.measure("a machine", "", false);
     race.run();
     CHECK(race.winograd == 3);  // hopeless after two rounds, and not timed any more
+    race.times = {0.9}, race.unit = 0.2;
+    Work long_work = work;
+    long_work.volume.n = 100;
+    race.run(long_work);
+    CHECK(race.chooser.latest() == Algorithm::winograd);
+    CHECK(race.own == 4);  // three rounds are enough
   }
 
   TEST_CASE("what is measured once is kept, by shape, threads and machine, in a file that the next run reads") {
@@ -168,7 +175,7 @@ TEST_SUITE("choices") {
     part.operation = "part";
     int parts = 0;
     const auto whole = [&] {
-      race.chooser.run_one_of(race.stream, part, {{Algorithm::own, [&] { ++parts, next_time = 1; }}, {Algorithm::general, [] {}}});
+      race.chooser.run_one_of(race.stream, part, {{Algorithm::own, [&] { ++parts, next_time = 1e-3; }}, {Algorithm::general, [] {}}});
     };
     race.chooser.run_one_of(race.stream, work, {{Algorithm::own, whole}, {Algorithm::winograd, whole}});
     CHECK(race.chooser.choice(work).has_value());
