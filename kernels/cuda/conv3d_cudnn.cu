@@ -1,11 +1,8 @@
 // Convolutions by cuDNN (cudnn.h) as an alternative to conv3d.cu and conv3d_weights.cu, and what it needs around them:
-// weights transposed on their way in or out where it does not take them as they lie, bias and LeakyReLU in a pass of their own.
+// weights transposed on their way in or out, bias and LeakyReLU in a pass of their own.
 //   transpose   a block of 32 x 8 threads moves 32 x 32 elements through shared memory; rows of 33, so that columns
 //   have no conflicts
 #include "kernels/cuda/conv3d_cudnn.cuh"
-
-#include <utility>
-
 #include "kernels/cuda/conv3d_sums.cuh"
 
 namespace fringe::cuda {
@@ -41,13 +38,13 @@ void transpose(Stream& stream, const float* from, float* to, Index rows, Index c
          static_cast<int>(columns));
 }
 
-/// Scratch memory: weights as cuDNN wants them, where those are others, and its work space.
+/// Scratch memory: weights as cuDNN wants them, and its work space.
 struct Scratch {
-  float *weights = nullptr, *workspace;
+  float *weights, *workspace;
   Scratch(Stream& stream, const cudnn::Convolution& c) {
-    const Index size = cudnn::weights_in_place(c) ? 0 : (c.kernel.size() + 15) / 16 * 16;
-    workspace = stream.scratch<float>(size + static_cast<Index>(cudnn::workspace(c) / sizeof(float)) + 1);
-    if (size > 0) weights = std::exchange(workspace, workspace + size);
+    const Index size = (c.kernel.size() + 15) / 16 * 16;
+    weights = stream.scratch<float>(size + static_cast<Index>(cudnn::workspace(c) / sizeof(float)) + 1);
+    workspace = weights + size;
   }
 };
 
@@ -68,8 +65,8 @@ std::optional<cudnn::Convolution> convolution_for_cudnn(const Stream& stream, cu
 void convolve_by_cudnn(Stream& stream, const cudnn::Convolution& c, const float* x, const float* w, const float* bias,
                        float slope, View<float> y) {
   const Scratch s(stream, c);
-  if (s.weights != nullptr) transpose(stream, w, s.weights, weight_rows(c.kernel), c.kernel.c);
-  cudnn::run(stream, c, x, s.weights != nullptr ? s.weights : w, y.data, s.workspace);
+  transpose(stream, w, s.weights, weight_rows(c.kernel), c.kernel.c);
+  cudnn::run(stream, c, x, s.weights, y.data, s.workspace);
   if (bias != nullptr || slope != 1)
     LAUNCH(add_bias_kernel, grid_for(y.size(), 256), 256, 0, stream, y.data, bias, slope, y.size(),
            static_cast<int>(y.shape.c));
@@ -78,8 +75,8 @@ void convolve_by_cudnn(Stream& stream, const cudnn::Convolution& c, const float*
 void weight_gradient_by_cudnn(Stream& stream, const cudnn::Convolution& c, const Operand& x, const Operand& dy,
                               View<float> dw, View<float> db) {
   const Scratch s(stream, c);
-  cudnn::run(stream, c, x.x, dy.x, s.weights != nullptr ? s.weights : dw.data, s.workspace);
-  if (s.weights != nullptr) transpose(stream, s.weights, dw.data, c.kernel.c, weight_rows(c.kernel));
+  cudnn::run(stream, c, x.x, dy.x, s.weights, s.workspace);
+  transpose(stream, s.weights, dw.data, c.kernel.c, weight_rows(c.kernel));
   if (db) row_sums(stream, c.volume, dy, db.data);
 }
 

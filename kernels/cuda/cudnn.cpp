@@ -2,8 +2,8 @@
 // heuristics propose, fastest first by their estimate, and what there is to fall back to. The first is taken that
 //  - is deterministic, and rounds no factor and no partial sum to fewer bits than asked for, by its engine's numerical notes;
 //  - becomes an execution plan: configurations for other machines or shapes end there; with work space in bounds.
-// Strides say where weights lie, so it is asked for ours as they are; but engines may insist on channels last, (Co,Kd,Kh,Kw,Ci).
-// So in this order: proposals for ours, proposals for theirs, then what there is to fall back to.
+// Weights are channels last, (Co,Kd,Kh,Kw,Ci), as its documents want them. Strides could describe ours, (Kd,Kh,Kw,Ci,Co), and
+// cuDNN 9.19 takes them, but plans as if they were channels last (docs/adr/0011).
 // Plans are made at the first use of a shape and kept to the end.
 #include "kernels/cuda/cudnn.h"
 
@@ -142,11 +142,10 @@ Descriptor volume(std::int64_t id, const Shape& s, Index channels) {
   return tensor(id, {s.n, channels, s.d, s.h, s.w}, {s.d * d, 1, d, h, w});
 }
 
-/// Extents (Co, Ci, Kd, Kh, Kw); as they lie here, (Kd, Kh, Kw, Ci, Co), or with Co first.
-Descriptor weights(const Shape& k, bool in_place) {
-  const Index ci = k.w, co = k.c, w = in_place ? ci * co : ci, h = k.h * w, d = k.d * h;
-  if (in_place) return tensor(id_w, {co, ci, k.n, k.d, k.h}, {1, co, d, h, w});
-  return tensor(id_w, {co, ci, k.n, k.d, k.h}, {k.n * d, 1, d, h, w});
+/// Extents (Co, Ci, Kd, Kh, Kw), channels last.
+Descriptor weights(const Shape& k) {
+  const Index w = k.w, h = k.h * w, d = k.d * h;
+  return tensor(id_w, {k.c, k.w, k.n, k.d, k.h}, {k.n * d, 1, d, h, w});
 }
 
 Descriptor same_size(const Shape& kernel) {
@@ -186,9 +185,9 @@ constexpr Names names[] = {
 struct Graph {
   Descriptor x, w, y, convolution, operation, graph;
 
-  Graph(const Convolution& c, bool in_place)
+  explicit Graph(const Convolution& c)
       : x(volume(id_x, c.volume, c.kernel.w)),
-        w(weights(c.kernel, in_place)),
+        w(weights(c.kernel)),
         y(volume(id_y, c.volume, c.kernel.c)),
         convolution(same_size(c.kernel)),
         operation(names[static_cast<int>(c.pass)].type),
@@ -210,7 +209,6 @@ struct Graph {
 struct Plan {
   std::optional<Graph> graph;
   std::optional<Descriptor> configuration, execution;  ///< empty: there is none
-  bool in_place = false;
   std::size_t workspace = 0;
 };
 
@@ -247,18 +245,15 @@ void plan_by(Plan& plan, cudnnBackendHeurMode_t mode, bool tf32) {
 }
 
 Plan make(const Convolution& c) {
-  for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK})
-    for (const bool in_place : {true, false}) {
-      Plan plan;
-      plan.in_place = in_place;
-      try {
-        plan.graph.emplace(c, in_place);
-        plan_by(plan, mode, c.tf32);
-      } catch (const DeviceError&) {  // it does not even describe this
-      }
-      if (plan.execution) return plan;
-    }
-  return {};
+  Plan plan;
+  try {
+    plan.graph.emplace(c);
+    for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK})
+      if (!plan.execution) plan_by(plan, mode, c.tf32);
+  } catch (const DeviceError&) {  // it does not even describe this
+    plan.execution.reset();
+  }
+  return plan;
 }
 
 const Plan& plan_for(const Convolution& c) {
@@ -272,8 +267,6 @@ const Plan& plan_for(const Convolution& c) {
 bool can(const Convolution& c) {
   return there() && c.volume.rows() * std::max(c.kernel.w, c.kernel.c) < (Index{1} << 31) && plan_for(c).execution.has_value();
 }
-
-bool weights_in_place(const Convolution& c) { return plan_for(c).in_place; }
 
 std::size_t workspace(const Convolution& c) { return plan_for(c).workspace; }
 

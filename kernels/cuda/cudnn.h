@@ -12,7 +12,8 @@ namespace fringe::cuda::cudnn {
 
 enum class Pass { forward, data, weights };
 
-/// One of the three products of conv3d.h with arrays as they are.
+/// One of the three products of conv3d.h with arrays as they are. cuDNN wants the weights as (Co,Kd,Kh,Kw,Ci), which is
+/// ours transposed: a matrix of taps * Ci rows and Co columns.
 struct Convolution {
   Pass pass;
   Shape volume;  ///< N, D, H, W
@@ -40,12 +41,9 @@ struct Convolution {
 
 /// Whether this machine's cuDNN can do it; it is asked once.
 bool can(const Convolution& c);
-/// Whether run() takes the weights, or gives their gradient, as they lie here. Otherwise transposed, as (Co,Kd,Kh,Kw,Ci): to the
-/// matrix of taps * Ci rows and Co columns that they are.
-bool weights_in_place(const Convolution& c);
 /// Bytes of work space that run() wants.
 std::size_t workspace(const Convolution& c);
-/// y, dx or dw from (x, w), (dy, w) or (x, dy); no bias. All begin at multiples of 16 bytes. Throws DeviceError.
+/// y, dx or dw from (x, w), (dy, w) or (x, dy): weights and their gradient transposed, see above; no bias. All begin at multiples of 16 bytes. Throws DeviceError.
 void run(Stream& stream, const Convolution& c, const float* a, const float* b, float* result, void* workspace);
 
 /// "9.12.0"; or empty, and why.

@@ -4,7 +4,6 @@
 namespace fringe::cuda::cudnn {
 
 bool can(const Convolution&) { return false; }
-bool weights_in_place(const Convolution&) { return false; }
 std::size_t workspace(const Convolution&) { return 0; }
 void run(Stream&, const Convolution&, const float*, const float*, float*, void*) { fail("cuDNN: this build is without"); }
 std::string version(std::string& why_none) {

@@ -1,6 +1,5 @@
 // cuDNN's graph API in plain loops: descriptors that take the attributes they have and no others, checked when they are finalized,
-// and the work queued on the emulated streams. EMU_CUDNN=1: it is there, and wants weights channels last; 2: it takes them with any
-// strides. It lists engines that must not be taken before those that may, and cannot do kernels of five.
+// and the work queued on the emulated streams. It is there with EMU_CUDNN=1. It lists engines that must not be taken before those that may, and cannot do kernels of five.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -213,7 +212,7 @@ bool is_good_operation(const Descriptor& d) {
   for (int k = 2; k < 5; ++k)
     if (p.x.extent[k] != p.y.extent[k] || p.w.extent[k] != 2 * p.padding[k - 2] + 1) return false;
   return p.x.extent[0] == p.y.extent[0] && p.x.extent[1] == p.w.extent[1] && p.y.extent[1] == p.w.extent[0] &&
-         p.x.channels_last() && p.y.channels_last() && p.ids[0] != p.ids[1] && p.ids[1] != p.ids[2] && p.ids[0] != p.ids[2];
+         p.x.channels_last() && p.y.channels_last() && p.w.channels_last() && p.ids[0] != p.ids[1] && p.ids[1] != p.ids[2] && p.ids[0] != p.ids[2];
 }
 
 bool is_good_convolution(const Descriptor& d) {
@@ -240,7 +239,7 @@ cudnnStatus_t propose(Descriptor& d) {
   if (mode == CUDNN_HEUR_MODE_FALLBACK) {
     d.proposals = {0, count - 1};
   } else if (mode == CUDNN_HEUR_MODE_A) {
-    if (along_w || (!p.w.channels_last() && emulation::setting("EMU_CUDNN", 0) != 2)) return unsupported;
+    if (along_w) return unsupported;
     for (int i = 0; i < count; ++i) d.proposals.push_back(i);
   } else {
     return bad;
@@ -253,9 +252,8 @@ cudnnStatus_t plan(Descriptor& d) {
   if (configuration.type != CUDNN_BACKEND_ENGINECFG_DESCRIPTOR) return bad;
   d.operation = configuration.operation, d.engine = configuration.engine;
   const Problem p(*d.operation);
-  const bool strides = p.w.channels_last() || emulation::setting("EMU_CUDNN", 0) == 2;
   const bool here = engines()[static_cast<std::size_t>(d.engine)].flaw != Flaw::not_here;
-  return here && strides && p.w.extent[2] != 5 ? ok : unsupported;
+  return here && p.w.extent[2] != 5 ? ok : unsupported;
 }
 
 cudnnStatus_t finalize(cudnnBackendDescriptor_t handle) {

@@ -1,5 +1,5 @@
 // Convolutions by cuDNN, where it is there: the oracle of the own kernels on a device, and their alternative; emulated,
-// that it is asked for the right thing (EMU_CUDNN=1: by an emulated one that wants weights channels last; 2: that takes any).
+// that it is asked for the right thing (EMU_CUDNN=1).
 #include "kernels/cuda/cudnn.h"
 
 #include "kernels/conv3d.h"
@@ -32,8 +32,7 @@ TEST_SUITE("cudnn") {
       MESSAGE("left out: " << why);
       return;
     }
-    const char* const setting = std::getenv("EMU_CUDNN");
-    const int emulated = setting != nullptr ? std::atoi(setting) : 0;
+    const bool emulated = std::getenv("EMU_CUDNN") != nullptr;
     for (const auto precision : {Precision::tf32x3, Precision::tf32}) {
       for (const auto& c : cases) {
         CAPTURE(c.kernel.str());
@@ -74,23 +73,12 @@ TEST_SUITE("cudnn") {
           }
           // Rounded factors tell that the engine with tensor cores was taken, which is proposed before the exact one.
           const bool proposed = c.kernel.n * c.kernel.d > 1;
-          if (emulated > 0 && algorithm == cuda::Algorithm::cudnn)
+          if (emulated && algorithm == cuda::Algorithm::cudnn)
             CHECK((relative_error(found[0], exact[0]) > 1e-5) == (precision == Precision::tf32 && proposed));
         }
       }
     }
     cuda::chooser().forget();
-  }
-
-  TEST_CASE("weights are taken as they lie where cuDNN takes them, and transposed where it does not") {
-    const char* const setting = std::getenv("EMU_CUDNN");
-    if (setting == nullptr) return;
-    for (const auto& c : cases)
-      for (const auto pass : {cuda::cudnn::Pass::forward, cuda::cudnn::Pass::data, cuda::cudnn::Pass::weights}) {
-        const cuda::cudnn::Convolution convolution{pass, c.x.with_channels(1), c.kernel, false};
-        REQUIRE(cuda::cudnn::can(convolution));
-        CHECK(cuda::cudnn::weights_in_place(convolution) == (std::atoi(setting) == 2));
-      }
   }
 
   TEST_CASE("what cuDNN cannot do, or is not asked for, is done by the own kernels") {
