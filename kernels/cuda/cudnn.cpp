@@ -31,8 +31,11 @@ void check_cudnn(cudnnStatus_t status, const char* tried) {
     fail<DeviceError>("cuDNN: {} failed: {}", tried, cudnn_library().error_string(status));
 }
 
+bool plans_for_described_device();
+
 /// cuDNN and a handle, once; false with a reason.
 bool there() {
+  if (plans_for_described_device()) return true;
   if (!asked) {
     asked = true;
     try {
@@ -86,6 +89,10 @@ class Descriptor {
     set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &other.descriptor_);
   }
 
+  void set(cudnnBackendAttributeName_t name, const std::string& text) {
+    set(name, CUDNN_TYPE_CHAR, static_cast<std::int64_t>(text.size()), text.data());
+  }
+
   cudnnStatus_t finalize() { return cudnn_library().finalize(descriptor_); }
   Descriptor finalized() && {
     check_cudnn(finalize(), "finishing a descriptor");
@@ -122,6 +129,18 @@ class Descriptor {
   }
   cudnnBackendDescriptor_t descriptor_ = nullptr;
 };
+
+std::optional<Descriptor>& described_device() {
+  static auto& device = *new std::optional<Descriptor>;  // as the plans, below
+  return device;
+}
+bool plans_for_described_device() { return described_device().has_value(); }
+
+// Of cudnn_graph.h from 9.8 on, by number, so that older headers do.
+constexpr auto type_of_device = static_cast<cudnnBackendDescriptorType_t>(38);
+constexpr auto name_of_device_text = static_cast<cudnnBackendAttributeName_t>(2702),
+               name_of_heuristics_device = static_cast<cudnnBackendAttributeName_t>(204),
+               name_of_plan_device = static_cast<cudnnBackendAttributeName_t>(407);
 
 using Five = std::int64_t[5];
 enum Id : std::int64_t { id_x = 1, id_w, id_y };
@@ -200,7 +219,7 @@ struct Graph {
     operation.set(n.w, w);
     operation.set(n.y, y);
     check_cudnn(operation.finalize(), "describing a convolution");
-    graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, handle);
+    if (!plans_for_described_device()) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, handle);
     graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operation);
     check_cudnn(graph.finalize(), "making a graph of a convolution");
   }
@@ -227,12 +246,16 @@ void plan_by(Plan& plan, cudnnBackendHeurMode_t mode, bool tf32) {
   Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
   heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, plan.graph->graph);
   heuristics.set(CUDNN_ATTR_ENGINEHEUR_MODE, mode);
+  if (const auto& device = described_device()) heuristics.set(name_of_heuristics_device, *device);
   if (heuristics.finalize() != CUDNN_STATUS_SUCCESS) return;  // nothing for this graph
   for (auto& configuration : heuristics.get(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR)) {
     const auto engine = configuration.get(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
     if (engine.empty() || !as_exact_as(engine.front(), tf32)) continue;
     Descriptor execution(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-    execution.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, handle);
+    if (const auto& device = described_device())
+      execution.set(name_of_plan_device, *device);
+    else
+      execution.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, handle);
     execution.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
     if (execution.finalize() != CUDNN_STATUS_SUCCESS) continue;
     const auto bytes = execution.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, 1).at(0);
@@ -282,6 +305,12 @@ void run(Stream& stream, const Convolution& c, const float* a, const float* b, f
   check_cudnn(operands.finalize(), "naming a convolution's arrays");
   check_cudnn(l.set_stream(handle, static_cast<cudaStream_t>(stream.queue())), "the choice of stream");
   check_cudnn(l.execute(handle, plan.execution->get(), operands.get()), "a convolution");
+}
+
+void plan_for_device(const std::string& json) {
+  Descriptor device(type_of_device);
+  device.set(name_of_device_text, json);
+  described_device() = std::move(device).finalized();
 }
 
 std::string version(std::string& why_none) {

@@ -46,6 +46,10 @@ std::size_t workspace(const Convolution& c);
 /// y, dx or dw from (x, w), (dy, w) or (x, dy): weights and their gradient transposed, see above; no bias. All begin at multiples of 16 bytes. Throws DeviceError.
 void run(Stream& stream, const Convolution& c, const float* a, const float* b, float* result, void* workspace);
 
+/// From now on plans are made for the device of these properties, as cuDNN 9.8 and later write them in JSON: can() says what that
+/// device could do, with no GPU here; nothing runs. Throws Error for what cuDNN does not take for a description.
+void plan_for_device(const std::string& json);
+
 /// "9.12.0"; or empty, and why.
 std::string version(std::string& why_none);
 
