@@ -20,8 +20,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* first_line = "fringe choices 1";
 constexpr std::string_view device_word = "device ", separator = " = ";
-constexpr std::array algorithms{Algorithm::own,      Algorithm::one_pass, Algorithm::cudnn,
-                                Algorithm::winograd, Algorithm::general,  Algorithm::floats};
+constexpr std::array algorithms{Way::own,      Way::one_pass, Way::cudnn,
+                                Way::winograd, Way::general,  Way::floats};
 
 const char* name(Precision precision) {
   switch (precision) {
@@ -80,14 +80,14 @@ bool write_file(const std::string& file, const Choices& choices) {
 
 }  // namespace
 
-const char* name(Algorithm algorithm) {
+const char* name(Way algorithm) {
   switch (algorithm) {
-    case Algorithm::own: return "own";
-    case Algorithm::one_pass: return "one_pass";
-    case Algorithm::cudnn: return "cudnn";
-    case Algorithm::winograd: return "winograd";
-    case Algorithm::general: return "general";
-    case Algorithm::floats: return "floats";
+    case Way::own: return "own";
+    case Way::one_pass: return "one_pass";
+    case Way::cudnn: return "cudnn";
+    case Way::winograd: return "winograd";
+    case Way::general: return "general";
+    case Way::floats: return "floats";
   }
   return "";
 }
@@ -115,7 +115,7 @@ Choices Choices::parse(const std::string& text) {
     require(at != std::string::npos && at > 0, "line {}: expected 'WORK = ALGORITHM', found '{}'", number, line);
     const std::string key = line.substr(0, at), value = line.substr(at + separator.size());
     const auto* const found =
-        std::find_if(algorithms.begin(), algorithms.end(), [&](Algorithm a) { return value == fringe::name(a); });
+        std::find_if(algorithms.begin(), algorithms.end(), [&](Way a) { return value == fringe::name(a); });
     require(found != algorithms.end(), "line {}: there is no algorithm '{}'", number, value);
     require(c.chosen.emplace(key, *found).second, "line {}: '{}' is there twice", number, key);
   }
@@ -159,17 +159,17 @@ void Chooser::forget() {
   measures_ = false;
 }
 
-void Chooser::choose(const Work& work, Algorithm algorithm) {
+void Chooser::choose(const Work& work, Way algorithm) {
   const std::lock_guard guard(mutex_);
   choices_.chosen[work.key()] = known_[work] = algorithm;
 }
 
-void Chooser::prefer(Algorithm algorithm) {
+void Chooser::prefer(Way algorithm) {
   const std::lock_guard guard(mutex_);
   preferred_ = algorithm;
 }
 
-std::optional<Algorithm> Chooser::choice(const Work& work) {
+std::optional<Way> Chooser::choice(const Work& work) {
   const std::lock_guard guard(mutex_);
   if (choices_.chosen.empty()) return {};
   if (const auto known = known_.find(work); known != known_.end()) return known->second;
@@ -205,7 +205,7 @@ const Candidate& Chooser::fastest(const Stream& stream, std::span<const Candidat
 }
 
 /// Measures, unless another process has done so meanwhile.
-Algorithm Chooser::measured(const Stream& stream, const Work& work, std::span<const Candidate> candidates) {
+Way Chooser::measured(const Stream& stream, const Work& work, std::span<const Candidate> candidates) {
   const FolderLock lock(file_);
   Choices kept{choices_.device, {}};
   try {
@@ -218,7 +218,7 @@ Algorithm Chooser::measured(const Stream& stream, const Work& work, std::span<co
     explicit Timing(bool& flag) : on(flag) { on = true; }
     ~Timing() { on = false; }
   };
-  const Algorithm best = (Timing(timing_), fastest(stream, candidates).algorithm);
+  const Way best = (Timing(timing_), fastest(stream, candidates).algorithm);
   kept.chosen[work.key()] = best;
   if (!file_.empty()) write_file(file_, kept);
   return best;
@@ -228,7 +228,7 @@ void Chooser::run_one_of(const Stream& stream, const Work& work, std::span<const
   const Candidate* best = &candidates.front();
   {
     const std::lock_guard guard(mutex_);
-    std::optional<Algorithm> chosen = preferred_;
+    std::optional<Way> chosen = preferred_;
     if (candidates.size() > 1 && !chosen) chosen = choice(work);
     if (candidates.size() > 1 && !chosen && measures_ && !timing_ && stopwatch_.ready(stream)) choose(work, *(chosen = measured(stream, work, candidates)));
     for (const auto& c : candidates)

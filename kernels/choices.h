@@ -13,7 +13,7 @@
 
 namespace fringe {
 
-enum class Algorithm {
+enum class Way {
   own,       ///< the backend's ordinary kernels; of the separable block its three passes
   one_pass,  ///< of the separable block
   cudnn,
@@ -21,7 +21,7 @@ enum class Algorithm {
   general,   ///< the CPU's kernels without those for 8 or 1 channels
   floats,    ///< in bfloat16, the float kernels on rounded numbers instead of tiles
 };
-const char* name(Algorithm algorithm);
+const char* name(Way algorithm);
 
 /// What a kernel's time depends on, on one machine.
 struct Work {
@@ -42,7 +42,7 @@ struct Work {
 ///   conv3d_forward 1x64x64x64 3x3x3 32-64 tf32 = cudnn
 struct Choices {
   std::string device;
-  std::map<std::string, Algorithm> chosen;  ///< by Work::key
+  std::map<std::string, Way> chosen;  ///< by Work::key
 
   /// Throws Error that names line and fault: another format, a line that is none, an algorithm that is none, a key twice.
   static Choices parse(const std::string& text);
@@ -50,7 +50,7 @@ struct Choices {
 };
 
 struct Candidate {
-  Algorithm algorithm;
+  Way algorithm;
   std::function<void()> run;  ///< does the work on the stream, any number of times
 };
 
@@ -72,10 +72,10 @@ class Chooser {
   void measure(const std::string& device, const std::string& file, bool renew);
   /// As at the beginning: nothing is measured, rules decide.
   void forget();
-  void choose(const Work& work, Algorithm algorithm);
+  void choose(const Work& work, Way algorithm);
   /// From now on this one does what it is a candidate for, whatever was chosen.
-  void prefer(Algorithm algorithm);
-  std::optional<Algorithm> choice(const Work& work);
+  void prefer(Way algorithm);
+  std::optional<Way> choice(const Work& work);
 
   /// Does the work by the candidate that was chosen for it, else by the first of them: who calls puts that of the rule there.
   /// When it is measured, another one takes the rule's place only where it is faster by 5 % in the median of rounds in which
@@ -85,23 +85,23 @@ class Chooser {
     run_one_of(stream, work, std::span(candidates.begin(), candidates.size()));
   }
   /// What the latest run_one_of ran.
-  Algorithm latest() const { return latest_; }
+  Way latest() const { return latest_; }
   /// "by rule", "measured", or with the file, for reports.
   std::string described();
 
  private:
   const Candidate& fastest(const Stream& stream, std::span<const Candidate> candidates) const;
-  Algorithm measured(const Stream& stream, const Work& work, std::span<const Candidate> candidates);
+  Way measured(const Stream& stream, const Work& work, std::span<const Candidate> candidates);
 
   Stopwatch stopwatch_;
   std::recursive_mutex mutex_;
   Choices choices_;
-  std::map<Work, Algorithm> known_;  ///< those of choices_ that were asked for: no key is made again
-  std::optional<Algorithm> preferred_;
+  std::map<Work, Way> known_;  ///< those of choices_ that were asked for: no key is made again
+  std::optional<Way> preferred_;
   std::string file_;
   bool measures_ = false;
   bool timing_ = false;  ///< a candidate is being timed: what it consists of is not measured meanwhile
-  Algorithm latest_ = Algorithm::own;
+  Way latest_ = Way::own;
 };
 
 }  // namespace fringe

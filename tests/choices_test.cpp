@@ -59,8 +59,8 @@ struct Race {
 
   void run(const Work& w = work) {
     own = winograd = 0;
-    chooser.run_one_of(stream, w, {{Algorithm::own, [&] { ++own, next_time = unit; }},
-                                   {Algorithm::winograd, [&] {
+    chooser.run_one_of(stream, w, {{Way::own, [&] { ++own, next_time = unit; }},
+                                   {Way::winograd, [&] {
                                       const auto round = static_cast<std::size_t>(std::max(0, winograd - 1));  // one run is not timed
                                       next_time = unit * times[std::min(round, times.size() - 1)];
                                       ++winograd;
@@ -78,19 +78,19 @@ TEST_SUITE("choices") {
     race.run();
     CHECK(race.own == 1);
     CHECK(race.winograd == 0);
-    race.chooser.choose(work, Algorithm::winograd);
+    race.chooser.choose(work, Way::winograd);
     race.run();
     CHECK(race.own == 0);
     CHECK(race.winograd == 1);
-    CHECK(race.chooser.latest() == Algorithm::winograd);
+    CHECK(race.chooser.latest() == Way::winograd);
     Work same = work;
     same.volume.c = 7;  // those of the kernel count
     race.run(same);
     CHECK(race.winograd == 1);
-    race.chooser.choose(work, Algorithm::own);
+    race.chooser.choose(work, Way::own);
     race.run(same);
     CHECK(race.own == 1);
-    race.chooser.choose(work, Algorithm::one_pass);  // not among the candidates
+    race.chooser.choose(work, Way::one_pass);  // not among the candidates
     race.run();
     CHECK(race.own == 1);
     CHECK(race.chooser.described() == "by rule");
@@ -104,12 +104,12 @@ TEST_SUITE("choices") {
       race.run();
       return race.chooser.latest();
     };
-    CHECK(chosen({0.94}) == Algorithm::winograd);
-    CHECK(chosen({0.96}) == Algorithm::own);
-    CHECK(chosen({2}) == Algorithm::own);
-    CHECK(chosen({9, 0.9}) == Algorithm::winograd);                            // one disturbed round
-    CHECK(chosen({1.2, 0.5, 1.1, 0.5, 0.5, 0.5, 0.5}) == Algorithm::own);      // faster in the median, slower in two rounds
-    CHECK(chosen({0.5, 0.99, 0.99, 0.99, 0.99, 0.5, 0.5}) == Algorithm::own);  // one lucky round or three
+    CHECK(chosen({0.94}) == Way::winograd);
+    CHECK(chosen({0.96}) == Way::own);
+    CHECK(chosen({2}) == Way::own);
+    CHECK(chosen({9, 0.9}) == Way::winograd);                            // one disturbed round
+    CHECK(chosen({1.2, 0.5, 1.1, 0.5, 0.5, 0.5, 0.5}) == Way::own);      // faster in the median, slower in two rounds
+    CHECK(chosen({0.5, 0.99, 0.99, 0.99, 0.99, 0.5, 0.5}) == Way::own);  // one lucky round or three
     Race race;
     race.times = {2};
     race.chooser.measure("a machine", "", false);
@@ -119,7 +119,7 @@ TEST_SUITE("choices") {
     Work long_work = work;
     long_work.volume.n = 100;
     race.run(long_work);
-    CHECK(race.chooser.latest() == Algorithm::winograd);
+    CHECK(race.chooser.latest() == Way::winograd);
     CHECK(race.own == 4);  // three rounds are enough
   }
 
@@ -130,7 +130,7 @@ TEST_SUITE("choices") {
     race.chooser.measure("a machine", file.path, false);
     race.run();
     CHECK(race.was_measured());
-    CHECK(race.chooser.latest() == Algorithm::winograd);
+    CHECK(race.chooser.latest() == Way::winograd);
     race.run();
     CHECK(race.own == 0);
     CHECK(race.winograd == 1);
@@ -143,7 +143,7 @@ TEST_SUITE("choices") {
     race.times = {2};
     race.run();
     CHECK_FALSE(race.was_measured());
-    CHECK(race.chooser.latest() == Algorithm::winograd);
+    CHECK(race.chooser.latest() == Way::winograd);
     Work others[] = {work, work, work, work};
     others[0].precision = Precision::bfloat16, others[1].threads = 1, others[2].volume.n = 2, others[3].kernel.c = 3;
     for (const Work& other : others) {
@@ -157,7 +157,7 @@ TEST_SUITE("choices") {
       CHECK_FALSE(race.chooser.choice(work).has_value());
       race.run();
       CHECK(race.was_measured());
-      CHECK(race.chooser.latest() == Algorithm::own);
+      CHECK(race.chooser.latest() == Way::own);
       CHECK(Choices::parse(contents(file.path)).chosen.size() == 1);
     }
     CHECK(Choices::parse(contents(file.path)).device == "another machine");
@@ -175,9 +175,9 @@ TEST_SUITE("choices") {
     part.operation = "part";
     int parts = 0;
     const auto whole = [&] {
-      race.chooser.run_one_of(race.stream, part, {{Algorithm::own, [&] { ++parts, next_time = 1e-3; }}, {Algorithm::general, [] {}}});
+      race.chooser.run_one_of(race.stream, part, {{Way::own, [&] { ++parts, next_time = 1e-3; }}, {Way::general, [] {}}});
     };
-    race.chooser.run_one_of(race.stream, work, {{Algorithm::own, whole}, {Algorithm::winograd, whole}});
+    race.chooser.run_one_of(race.stream, work, {{Way::own, whole}, {Way::winograd, whole}});
     CHECK(race.chooser.choice(work).has_value());
     CHECK(race.chooser.choice(part).has_value());  // in the run that counts
     CHECK(parts > 2);
@@ -190,14 +190,14 @@ TEST_SUITE("choices") {
                          doctest::Contains("/proc/no/such cannot be written: which kernels are the fastest is measured in every run"),
                          Error);
     race.run();
-    CHECK(race.chooser.latest() == Algorithm::winograd);
+    CHECK(race.chooser.latest() == Way::winograd);
   }
 
   TEST_CASE("what is no such file says line and fault") {
     const std::string head = "fringe choices 1\ndevice d\n";
     const Choices c = Choices::parse(head + "a = own\nb = one_pass\n");
     CHECK(c.device == "d");
-    CHECK(c.chosen.at("b") == Algorithm::one_pass);
+    CHECK(c.chosen.at("b") == Way::one_pass);
     CHECK(Choices::parse(c.text()).text() == c.text());
     const auto says = [](const std::string& text, const char* message) {
       CHECK_THROWS_WITH_AS(Choices::parse(text), message, Error);
@@ -295,7 +295,7 @@ TEST_SUITE("choices of the CPU") {
         CAPTURE(c.in.str());
         cpu::chooser().forget();
         const auto by_rule = all_results(stream, c);
-        for (const auto algorithm : {Algorithm::own, Algorithm::winograd, Algorithm::general, Algorithm::floats}) {
+        for (const auto algorithm : {Way::own, Way::winograd, Way::general, Way::floats}) {
           CAPTURE(name(algorithm));
           cpu::chooser().forget();
           for (const char* operation : {"conv3d_forward", "conv3d_data", "conv3d_weights", "upsampled_conv3d_forward",
@@ -355,13 +355,13 @@ TEST_SUITE("choices of the CPU") {
       return all;
     };
     std::vector<std::vector<float>> found;
-    for (const auto algorithm : {Algorithm::own, Algorithm::one_pass})
+    for (const auto algorithm : {Way::own, Way::one_pass})
       for (const bool work_space : {true, false}) {
         Stream stream(2);
         for (const char* operation : {"separable_forward", "separable_backward"})
           cpu::chooser().choose({operation, c.in, {3, 3, 3, 8, 8}, Precision::float32, 2}, algorithm);
         found.push_back(run(stream, work_space));
-        CHECK(stream.workspace_bytes() == (algorithm == Algorithm::own && !work_space ? 3 * 8 * 6 * 10 * 8 * sizeof(float) : 0));
+        CHECK(stream.workspace_bytes() == (algorithm == Way::own && !work_space ? 3 * 8 * 6 * 10 * 8 * sizeof(float) : 0));
       }
     CHECK(found[0] == found[1]);
     CHECK(found[2] == found[3]);
@@ -373,7 +373,7 @@ TEST_SUITE("choices of the CPU") {
     run(stream, false);
     const auto chosen = cpu::chooser().choice({"separable_backward", c.in, {3, 3, 3, 8, 8}, Precision::float32, 2});
     REQUIRE(chosen.has_value());
-    if (*chosen == Algorithm::one_pass) CHECK(stream.workspace_bytes() == 0);
+    if (*chosen == Way::one_pass) CHECK(stream.workspace_bytes() == 0);
     cpu::chooser().forget();
   }
 }

@@ -25,9 +25,9 @@ void run(Stream& stream, const FusedOperands<float>& o, bool winograd, Results<f
   cpu::Epilogue data;
   if (o.c.affine) data = {.moment = o.x.begin(), .affine = o.affine.begin(), .daffine = r.daffine.begin()};
   if (!winograd) {
-    cpu::convolve_by(Algorithm::own, stream, x, o.w, false, o.b.begin(), View<float>(r.y), forward);
-    cpu::convolve_by(Algorithm::own, stream, g, o.w, true, nullptr, View<float>(r.dx), data);
-    cpu::convolve_weights_by(Algorithm::own, stream, x, g, r.dw, r.db.begin());
+    cpu::convolve_by(Way::own, stream, x, o.w, false, o.b.begin(), View<float>(r.y), forward);
+    cpu::convolve_by(Way::own, stream, g, o.w, true, nullptr, View<float>(r.dx), data);
+    cpu::convolve_weights_by(Way::own, stream, x, g, r.dw, r.db.begin());
     return;
   }
   const auto s = geometry(o.c);

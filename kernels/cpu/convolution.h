@@ -99,9 +99,9 @@ void convolve(Stream& stream, const RowSource& x, ConstView<float> w, bool trans
               const Epilogue& epilogue);
 void convolve_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db);
 // Both by a certain algorithm: own (in bfloat16 by tiles, where there are some), general, floats, or winograd where it fits.
-void convolve_by(Algorithm algorithm, Stream& stream, const RowSource& x, ConstView<float> w, bool transposed, const float* b,
+void convolve_by(Way algorithm, Stream& stream, const RowSource& x, ConstView<float> w, bool transposed, const float* b,
                  const Result& y, const Epilogue& epilogue);
-void convolve_weights_by(Algorithm algorithm, Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db);
+void convolve_weights_by(Way algorithm, Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db);
 
 // The same for 3x3x3 kernels over an array read upsampled: y and dy have twice the extents of x.
 void convolve_upsampled(Stream& stream, const RowSource& x, ConstView<float> w, const float* b, View<float> y,

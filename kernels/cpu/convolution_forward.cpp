@@ -77,17 +77,17 @@ void convolve_to_one_channel(Stream& stream, const ConvShape& s, const RowSource
 
 }  // namespace
 
-void convolve_by(Algorithm algorithm, Stream& stream, const RowSource& x, ConstView<float> w, bool transposed, const float* b,
+void convolve_by(Way algorithm, Stream& stream, const RowSource& x, ConstView<float> w, bool transposed, const float* b,
                  const Result& y, const Epilogue& epilogue) {
   const auto s = conv_shape(y.shape, w.shape, x.shape.c, y.shape.c);
   WeightSource source{w.data, transposed};
   RowSource operand = x;
   if (stream.precision() == Precision::bfloat16) {
-    if (algorithm == Algorithm::own && tiles_available()) return convolve_blocked<bfloat16>(stream, s, x, source, b, y, epilogue);
+    if (algorithm == Way::own && tiles_available()) return convolve_blocked<bfloat16>(stream, s, x, source, b, y, epilogue);
     operand.rounded = source.rounded = true;
   }
-  if (algorithm == Algorithm::winograd) return convolve_winograd(stream, s, operand, source, b, y, epilogue);
-  if (algorithm != Algorithm::general) {
+  if (algorithm == Way::winograd) return convolve_winograd(stream, s, operand, source, b, y, epilogue);
+  if (algorithm != Way::general) {
     if (to_one_channel(s, source)) return convolve_to_one_channel(stream, s, operand, w.data, b ? *b : 0, y, epilogue);
     if (pairs_fit(s)) return convolve_pairs(stream, s, operand, source, b, y, epilogue);
   }
@@ -98,14 +98,14 @@ void convolve(Stream& stream, const RowSource& x, ConstView<float> w, bool trans
               const Epilogue& epilogue) {
   const auto s = conv_shape(y.shape, w.shape, x.shape.c, y.shape.c);
   const bool rounds = stream.precision() == Precision::bfloat16;
-  Ways ways(!rounds && winograd_pays(s) ? Algorithm::winograd : Algorithm::own);
+  Ways ways(!rounds && winograd_pays(s) ? Way::winograd : Way::own);
   if (x.packed == nullptr && y.packed == nullptr)  // what is packed only tiles read and write
-    ways.or_else(Algorithm::own, true)
-        .or_else(Algorithm::winograd, winograd_fits(s))
-        .or_else(Algorithm::general, pairs_fit(s) || to_one_channel(s, {w.data, transposed, rounds}))
-        .or_else(Algorithm::floats, rounds && tiles_available());
+    ways.or_else(Way::own, true)
+        .or_else(Way::winograd, winograd_fits(s))
+        .or_else(Way::general, pairs_fit(s) || to_one_channel(s, {w.data, transposed, rounds}))
+        .or_else(Way::floats, rounds && tiles_available());
   run_one_of(stream, transposed ? "conv3d_data" : "conv3d_forward", x.shape, w.shape, ways,
-             [&](Algorithm a) { convolve_by(a, stream, x, w, transposed, b, y, epilogue); });
+             [&](Way a) { convolve_by(a, stream, x, w, transposed, b, y, epilogue); });
 }
 
 }  // namespace fringe::cpu

@@ -160,17 +160,17 @@ void upsampled_data(Stream& stream, const RowSource& dy, ConstView<float> w, Vie
 }
 
 Ways ways(const Stream& stream) {
-  return Ways(Algorithm::own).or_else(Algorithm::floats, stream.precision() == Precision::bfloat16 && tiles_available());
+  return Ways(Way::own).or_else(Way::floats, stream.precision() == Precision::bfloat16 && tiles_available());
 }
-bool by_tiles(const Stream& stream, Algorithm algorithm) {
-  return algorithm == Algorithm::own && stream.precision() == Precision::bfloat16 && tiles_available();
+bool by_tiles(const Stream& stream, Way algorithm) {
+  return algorithm == Way::own && stream.precision() == Precision::bfloat16 && tiles_available();
 }
 
 }  // namespace
 
 void convolve_upsampled(Stream& stream, const RowSource& x, ConstView<float> w, const float* bias, View<float> y,
                         const Epilogue& e) {
-  run_one_of(stream, "upsampled_conv3d_forward", x.shape, w.shape, ways(stream), [&](Algorithm a) {
+  run_one_of(stream, "upsampled_conv3d_forward", x.shape, w.shape, ways(stream), [&](Way a) {
     if (by_tiles(stream, a)) return upsampled<bfloat16>(stream, x, w, bias, y, e);
     RowSource operand = x;
     operand.rounded = stream.precision() == Precision::bfloat16;
@@ -180,7 +180,7 @@ void convolve_upsampled(Stream& stream, const RowSource& x, ConstView<float> w, 
 
 void convolve_upsampled_data(Stream& stream, const RowSource& dy, ConstView<float> w, View<float> dx,
                              const Epilogue& e) {
-  run_one_of(stream, "upsampled_conv3d_data", dy.shape, w.shape, ways(stream), [&](Algorithm a) {
+  run_one_of(stream, "upsampled_conv3d_data", dy.shape, w.shape, ways(stream), [&](Way a) {
     if (by_tiles(stream, a)) return upsampled_data<bfloat16>(stream, dy, w, dx, e);
     RowSource operand = dy;
     operand.rounded = stream.precision() == Precision::bfloat16;
@@ -324,7 +324,7 @@ void upsampled_weights(Stream& stream, const RowSource& x, const RowSource& dy, 
 }  // namespace
 
 void convolve_upsampled_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db) {
-  run_one_of(stream, "upsampled_conv3d_weights", x.shape, dw.shape, ways(stream), [&](Algorithm a) {
+  run_one_of(stream, "upsampled_conv3d_weights", x.shape, dw.shape, ways(stream), [&](Way a) {
     if (by_tiles(stream, a)) return convolve_upsampled_tile_weights(stream, x, dy, dw, db);
     RowSource in = x, gradient = dy;
     in.rounded = gradient.rounded = stream.precision() == Precision::bfloat16;

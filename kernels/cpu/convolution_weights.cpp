@@ -54,25 +54,25 @@ auto* first_layer_of(const ConvShape& s) {
 void convolve_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db) {
   const auto s = conv_shape(x.shape, dw.shape, x.shape.c, dy.shape.c);
   const bool rounds = stream.precision() == Precision::bfloat16;
-  Ways ways(!rounds && winograd_pays(s) ? Algorithm::winograd : Algorithm::own);
+  Ways ways(!rounds && winograd_pays(s) ? Way::winograd : Way::own);
   if (x.packed == nullptr && dy.packed == nullptr)  // what is packed only tiles read
-    ways.or_else(Algorithm::own, true)
-        .or_else(Algorithm::winograd, winograd_fits(s))
-        .or_else(Algorithm::general, first_layer_of(s) != nullptr)
-        .or_else(Algorithm::floats, rounds && tiles_available());
+    ways.or_else(Way::own, true)
+        .or_else(Way::winograd, winograd_fits(s))
+        .or_else(Way::general, first_layer_of(s) != nullptr)
+        .or_else(Way::floats, rounds && tiles_available());
   run_one_of(stream, "conv3d_weights", x.shape, dw.shape, ways,
-             [&](Algorithm a) { convolve_weights_by(a, stream, x, dy, dw, db); });
+             [&](Way a) { convolve_weights_by(a, stream, x, dy, dw, db); });
 }
 
-void convolve_weights_by(Algorithm algorithm, Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db) {
+void convolve_weights_by(Way algorithm, Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db) {
   const auto s = conv_shape(x.shape, dw.shape, x.shape.c, dy.shape.c);
   if (stream.precision() == Precision::bfloat16) {
-    if (algorithm == Algorithm::own && tiles_available()) return convolve_tile_weights(stream, x, dy, dw, db);
+    if (algorithm == Way::own && tiles_available()) return convolve_tile_weights(stream, x, dy, dw, db);
     x.rounded = dy.rounded = true;
   }
-  if (algorithm == Algorithm::winograd) return convolve_winograd_weights(stream, s, x, dy, dw, db);
+  if (algorithm == Way::winograd) return convolve_winograd_weights(stream, s, x, dy, dw, db);
   const auto product = blocked_weight_product(s.co);
-  if (auto* first_layer = algorithm == Algorithm::general ? nullptr : first_layer_of(s))
+  if (auto* first_layer = algorithm == Way::general ? nullptr : first_layer_of(s))
     return sum_planes(stream, s, x, dy, product.sums, dw.data, db,
                       [&](const InputRows<float>& rows, const float* g, const auto& ahead, Index plane, Index h0, Index h1,
                           float* sums) {

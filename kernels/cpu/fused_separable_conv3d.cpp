@@ -50,14 +50,14 @@ void run_either(Stream& stream, const char* operation, const Reading<float>& x, 
   const Shape full = x.shape(), kernel{k.wd.shape.n, k.wh.shape.d, k.ww.shape.h, k.wd.shape.w, k.ww.shape.c};
   const bool can = can_be_one_pass(stream, x.upsampled);
   const bool pays = can && separable_in_one_pass(stream, full, kernel.w, k.bd.shape.c, kernel.c);
-  const auto ways = Ways(pays ? Algorithm::one_pass : Algorithm::own).or_else(Algorithm::own, true).or_else(Algorithm::one_pass, can);
+  const auto ways = Ways(pays ? Way::one_pass : Way::own).or_else(Way::own, true).or_else(Way::one_pass, can);
   const std::size_t before = stream.workspace_bytes();
-  Algorithm ran = Algorithm::own;
-  run_one_of(stream, operation, full, kernel, ways, [&](Algorithm a) {
+  Way ran = Way::own;
+  run_one_of(stream, operation, full, kernel, ways, [&](Way a) {
     ran = a;
-    a == Algorithm::one_pass ? one_pass() : three_passes();
+    a == Way::one_pass ? one_pass() : three_passes();
   });
-  if (ran == Algorithm::one_pass && stream.workspace_bytes() > before) stream.release_workspace();  // the loser's
+  if (ran == Way::one_pass && stream.workspace_bytes() > before) stream.release_workspace();  // the loser's
 }
 
 void forward_in_three(Stream& stream, float slope, const Reading<float>& x, const SeparableWeights<ConstView<float>>& k,

@@ -46,6 +46,6 @@ Chooser& chooser() {
   return the_one;
 }
 
-void prefer_cudnn() { chooser().prefer(Algorithm::cudnn); }
+void prefer_cudnn() { chooser().prefer(Way::cudnn); }
 
 }  // namespace fringe::cuda

@@ -4,7 +4,7 @@
 
 namespace fringe::cuda {
 
-using fringe::Algorithm, fringe::Candidate, fringe::Work;
+using fringe::Way, fringe::Candidate, fringe::Work;
 
 /// Measures outside recorded steps only.
 Chooser& chooser();

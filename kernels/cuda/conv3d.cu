@@ -272,10 +272,10 @@ void convolve(Stream& stream, const Shape& volume, const Shape& kernel, const Op
   call.rows = static_cast<int>(volume.rows());
   call.w_aligned = (transposed ? call.ci : call.co) % 4 == 0 && aligned_16(w);
   const Work work{transposed ? "conv3d_data" : "conv3d_forward", volume, kernel, stream.precision()};
-  const Candidate own{Algorithm::own, [&] { transposed ? run<true>(stream, call) : run<false>(stream, call); }};
+  const Candidate own{Way::own, [&] { transposed ? run<true>(stream, call) : run<false>(stream, call); }};
   const auto pass = transposed ? cudnn::Pass::data : cudnn::Pass::forward;
   if (const auto c = convolution_for_cudnn(stream, pass, volume, kernel, {x}))
-    run_one_of(stream, work, {own, {Algorithm::cudnn, [&] { convolve_by_cudnn(stream, *c, x.x, w, bias, slope, y); }}});
+    run_one_of(stream, work, {own, {Way::cudnn, [&] { convolve_by_cudnn(stream, *c, x.x, w, bias, slope, y); }}});
   else
     run_one_of(stream, work, {own});
 }

@@ -239,9 +239,9 @@ void weight_gradient(Stream& stream, const Shape& volume, const Operand& x, cons
     return;
   }
   const Work work{"conv3d_weights", volume, dw.shape, stream.precision()};
-  const Candidate own{Algorithm::own, [&] { weight_gradient_by_own(stream, volume, x, dy, dw, db); }};
+  const Candidate own{Way::own, [&] { weight_gradient_by_own(stream, volume, x, dy, dw, db); }};
   if (const auto c = convolution_for_cudnn(stream, cudnn::Pass::weights, volume, dw.shape, {x, dy}))
-    run_one_of(stream, work, {own, {Algorithm::cudnn, [&] { weight_gradient_by_cudnn(stream, *c, x, dy, dw, db); }}});
+    run_one_of(stream, work, {own, {Way::cudnn, [&] { weight_gradient_by_cudnn(stream, *c, x, dy, dw, db); }}});
   else
     run_one_of(stream, work, {own});
 }

@@ -3,7 +3,7 @@
 //  - is deterministic, and rounds no factor and no partial sum to fewer bits than asked for, by its engine's numerical notes;
 //  - becomes an execution plan: configurations for other machines or shapes end there; with work space in bounds.
 // Weights are channels last, (Co,Kd,Kh,Kw,Ci), as its documents want them. Strides could describe ours, (Kd,Kh,Kw,Ci,Co), and
-// cuDNN 9.19 takes them, but plans as if they were channels last (docs/adr/0011).
+// cuDNN 9.19 takes them, but plans as if they were channels last (docs/adr/0012).
 // Plans are made at the first use of a shape and kept to the end.
 #include "kernels/cuda/cudnn.h"
 
@@ -142,10 +142,12 @@ constexpr auto name_of_device_text = static_cast<cudnnBackendAttributeName_t>(27
                name_of_heuristics_device = static_cast<cudnnBackendAttributeName_t>(204),
                name_of_plan_device = static_cast<cudnnBackendAttributeName_t>(407);
 
-using Five = std::int64_t[5];
 enum Id : std::int64_t { id_x = 1, id_w, id_y };
 
-Descriptor tensor(std::int64_t id, const Five& extents, const Five& strides) {
+/// Extents in cuDNN's order (N, C, D, H, W), strides of channels last.
+Descriptor volume(std::int64_t id, const Shape& s, Index channels) {
+  const Index w = channels, h = s.w * w, d = s.h * h;
+  const std::int64_t extents[]{s.n, channels, s.d, s.h, s.w}, strides[]{s.d * d, 1, d, h, w};
   Descriptor t(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   t.set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_DATA_FLOAT);
   t.set(CUDNN_ATTR_TENSOR_DIMENSIONS, extents);
@@ -155,17 +157,8 @@ Descriptor tensor(std::int64_t id, const Five& extents, const Five& strides) {
   return std::move(t).finalized();
 }
 
-/// Extents in cuDNN's order (N, C, D, H, W), strides of channels last.
-Descriptor volume(std::int64_t id, const Shape& s, Index channels) {
-  const Index w = channels, h = s.w * w, d = s.h * h;
-  return tensor(id, {s.n, channels, s.d, s.h, s.w}, {s.d * d, 1, d, h, w});
-}
-
-/// Extents (Co, Ci, Kd, Kh, Kw), channels last.
-Descriptor weights(const Shape& k) {
-  const Index w = k.w, h = k.h * w, d = k.d * h;
-  return tensor(id_w, {k.c, k.w, k.n, k.d, k.h}, {k.n * d, 1, d, h, w});
-}
+/// Of (Co, Kd, Kh, Kw, Ci): a volume for each output channel.
+Descriptor weights(const Shape& k) { return volume(id_w, {k.c, k.n, k.d, k.h}, k.w); }
 
 Descriptor same_size(const Shape& kernel) {
   const std::int64_t padding[] = {kernel.n / 2, kernel.d / 2, kernel.h / 2}, ones[] = {1, 1, 1};

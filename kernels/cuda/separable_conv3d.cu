@@ -16,7 +16,7 @@ void run_either(Stream& stream, const char* operation, const Shape& volume, cons
                 const std::function<void()>& one_pass, const std::function<void()>& three_passes) {
   const Shape kernel{k.wd.shape.n, k.wh.shape.d, k.ww.shape.h, k.wd.shape.w, k.ww.shape.c};
   const Work work{operation, volume, kernel, stream.precision()};
-  const Candidate one{Algorithm::one_pass, one_pass}, three{Algorithm::own, three_passes};
+  const Candidate one{Way::one_pass, one_pass}, three{Way::own, three_passes};
   if (!one_pass)
     run_one_of(stream, work, {three});
   else if (separable_pays_in_one_pass(stream, volume))

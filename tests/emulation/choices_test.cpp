@@ -21,7 +21,7 @@ struct Race {
   }
   void run() {
     quick = slow = 0;
-    run_one_of(stream, work, {{Algorithm::own, [&] { ++slow, fill(20); }}, {Algorithm::cudnn, [&] { ++quick, fill(1); }}});
+    run_one_of(stream, work, {{Way::own, [&] { ++slow, fill(20); }}, {Way::cudnn, [&] { ++quick, fill(1); }}});
     stream.wait();
   }
 };
@@ -39,7 +39,7 @@ TEST_SUITE("choices") {
       race.stream.device().begin_capture(race.stream.queue());
       race.slow = race.quick = 0;
       const auto own = [&] { ++race.slow, race.fill(1); };
-      run_one_of(race.stream, work, {{Algorithm::own, own}, {Algorithm::cudnn, [&] { ++race.quick; }}});
+      run_one_of(race.stream, work, {{Way::own, own}, {Way::cudnn, [&] { ++race.quick; }}});
       race.stream.device().destroy_graph(race.stream.device().end_capture(race.stream.queue()));
       CHECK(race.slow == 1);
       CHECK(race.quick == 0);
@@ -48,11 +48,11 @@ TEST_SUITE("choices") {
     race.run();
     CHECK(race.slow > 1);
     CHECK(race.quick > 1);
-    CHECK(chooser().choice(work) == Algorithm::cudnn);
+    CHECK(chooser().choice(work) == Way::cudnn);
     race.run();
     CHECK(race.slow == 0);
     CHECK(race.quick == 1);
-    CHECK(chooser().latest() == Algorithm::cudnn);
+    CHECK(chooser().latest() == Way::cudnn);
     chooser().forget();
   }
 }

@@ -18,7 +18,7 @@ struct Case {
 constexpr Case cases[] = {
     {{2, 3, 4, 5, 3}, {3, 3, 3, 3, 5}}, {{1, 6, 3, 7, 8}, {1, 3, 1, 8, 8}}, {{1, 4, 4, 9, 4}, {1, 1, 3, 4, 2}}};
 
-void choose(const Case& c, Precision precision, cuda::Algorithm algorithm) {
+void choose(const Case& c, Precision precision, cuda::Way algorithm) {
   for (const char* operation : {"conv3d_forward", "conv3d_data", "conv3d_weights"})
     cuda::chooser().choose({operation, c.x.with_channels(1), c.kernel, precision}, algorithm);
 }
@@ -63,7 +63,7 @@ TEST_SUITE("cudnn") {
         const std::array exact_operands{as_double(x), as_double(w), as_double(b), as_double(dy)};
         auto exact = results(double{});
         run(reference::table<double>(), exact_operands, exact);
-        for (const auto algorithm : {cuda::Algorithm::cudnn, cuda::Algorithm::own}) {
+        for (const auto algorithm : {cuda::Way::cudnn, cuda::Way::own}) {
           choose(c, precision, algorithm);
           auto found = results(float{});
           for (const auto ran : run(*backends().front(), operands, found)) CHECK(ran == algorithm);
@@ -73,7 +73,7 @@ TEST_SUITE("cudnn") {
           }
           // Rounded factors tell that the engine with tensor cores was taken, which is proposed before the exact one.
           const bool proposed = c.kernel.n * c.kernel.d > 1;
-          if (emulated && algorithm == cuda::Algorithm::cudnn)
+          if (emulated && algorithm == cuda::Way::cudnn)
             CHECK((relative_error(found[0], exact[0]) > 1e-5) == (precision == Precision::tf32 && proposed));
         }
       }
@@ -87,11 +87,11 @@ TEST_SUITE("cudnn") {
     for (const auto& [c, precision] : {std::pair{five, Precision::tf32x3}, {plain, Precision::bfloat16}}) {
       if (c.kernel.n == 5 && std::getenv("EMU_CUDNN") == nullptr) continue;  // a real one can
       stream.set_precision(precision);
-      choose(c, precision, cuda::Algorithm::cudnn);
+      choose(c, precision, cuda::Way::cudnn);
       const auto x = random_array<float>(c.x, 1), w = random_array<float>(c.kernel, 2, 0.3);
       Array<float> y(c.x);
       backends().front()->conv3d_forward(stream, x.view(), w.view(), {}, y);
-      CHECK(cuda::chooser().latest() == cuda::Algorithm::own);
+      CHECK(cuda::chooser().latest() == cuda::Way::own);
     }
     cuda::chooser().forget();
   }

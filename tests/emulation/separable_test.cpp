@@ -75,7 +75,7 @@ struct Block {
     for (auto* t : all()) *t = t->to_host();
   }
   std::vector<Tensor<float>*> all() { return {&u, &v, &y, &y_alone, &dv, &du, &dx}; }
-  cuda::Algorithm forward;
+  cuda::Way forward;
 };
 
 /// Of the definition, in double.
@@ -109,7 +109,7 @@ struct Weights {
   SeparableWeights<const Array<T>*> all() const { return {&wd, &bd, &wh, &bh, &ww, &bw}; }
 };
 
-void choose(const FusedCase& c, Precision precision, cuda::Algorithm algorithm) {
+void choose(const FusedCase& c, Precision precision, cuda::Way algorithm) {
   for (const char* operation : {"separable_forward", "separable_data_gradient"})
     cuda::chooser().choose({operation, c.in, {3, 3, 3, c.in.c, c.out}, precision}, algorithm);
 }
@@ -130,9 +130,9 @@ TEST_SUITE("separable_one_pass") {
         if (precision != slow_format && (quick_tests() || small_tests())) continue;
         CAPTURE(static_cast<int>(precision));
         context.stream.set_precision(precision);
-        choose(c, precision, cuda::Algorithm::one_pass);
+        choose(c, precision, cuda::Way::one_pass);
         Block found(context, o, weights.all());
-        CHECK(found.forward == cuda::Algorithm::one_pass);
+        CHECK(found.forward == cuda::Way::one_pass);
         const double tolerance = precision == Precision::tf32x3 ? 1e-5 : precision == Precision::tf32 ? 3e-3 : 3e-2;
         for (std::size_t i = 0; i < wanted.size(); ++i) {
           CAPTURE(i);
@@ -141,9 +141,9 @@ TEST_SUITE("separable_one_pass") {
           CHECK(relative_error(values, wanted[i]) < tolerance);
         }
         if (quick_tests() || std::max({c.in.c, c.mid, c.out}) > 32) continue;
-        choose(c, precision, cuda::Algorithm::own);
+        choose(c, precision, cuda::Way::own);
         Block three(context, o, weights.all());
-        CHECK(three.forward == cuda::Algorithm::own);
+        CHECK(three.forward == cuda::Way::own);
         for (std::size_t i = 0; i < wanted.size(); ++i) {
           CAPTURE(i);
           const auto* const a = found.all()[i]->data();
@@ -160,14 +160,14 @@ TEST_SUITE("separable_one_pass") {
     for (const auto& [in, out] : {std::pair{Index{2}, Index{1}}, {65, 3}}) {
       const FusedCase c{{1, 2, 3, 4, in}, 2, out, false, false, false, false, 1};
       const FusedOperands<float> o(c, {3, 3, 3, c.in.c, c.out});
-      choose(c, Precision::tf32x3, cuda::Algorithm::one_pass);
-      CHECK(Block(context, o, Weights<float>(c).all()).forward == cuda::Algorithm::own);
+      choose(c, Precision::tf32x3, cuda::Way::one_pass);
+      CHECK(Block(context, o, Weights<float>(c).all()).forward == cuda::Way::own);
     }
     constexpr FusedCase c{{1, 2, 3, 4, 2}, 2, 2, false, false, false, false, 1};
     context.stream.set_precision(Precision::float32);
-    choose(c, Precision::float32, cuda::Algorithm::one_pass);
+    choose(c, Precision::float32, cuda::Way::one_pass);
     CHECK(Block(context, FusedOperands<float>(c, {3, 3, 3, 2, 2}), Weights<float>(c).all()).forward ==
-          cuda::Algorithm::own);
+          cuda::Way::own);
     cuda::chooser().forget();
   }
 }
