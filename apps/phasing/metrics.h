@@ -36,6 +36,13 @@ double poisson_llk(const Volume<float>& calculated, const Pattern& pattern, cons
 /// seen (Favre-Nicolin, Leake and Chushkin, Sci. Rep. 10, 2664 (2020), doi 10.1038/s41598-020-57561-2).
 double free_llk(const Volume<float>& calculated, const Pattern& pattern, const Mask& free);
 
+/// The mean over the held-out voxels of what `a` costs each of them more than `b`, as of free_llk(), and that mean's standard error. The
+/// photon noise of a voxel is in both terms: the difference is far better known than either mean.
+struct Difference {
+  double mean = 0, standard_error = 0;
+};
+Difference free_llk_difference(const Volume<float>& a, const Volume<float>& b, const Pattern& pattern, const Mask& free);
+
 /// All of these at once.
 struct FitQuality {
   double scale = 0;  ///< of amplitudes

@@ -13,6 +13,7 @@
 #include "apps/phasing/refine.h"
 #include "apps/phasing/simulate.h"
 #include "apps/phasing/starting_object.h"
+#include "apps/phasing/uniform_density_fit.h"
 #include "engine/device.h"
 
 namespace fringe {
@@ -68,6 +69,7 @@ class Phasing {
     try {
       network();
       polish_best();
+      make_uniform(ended);
     } catch (const DeviceError& error) {  // what was found before is good
       failure_ = error.what();
     }
@@ -239,10 +241,58 @@ class Phasing {
     consider(fmt::format("the best so far, polished for {} steps", polished.steps), polished.object, begin);
   }
 
+  /// Crystals of nearly uniform density, from the best so far and from those compared; of each strength of the prior the likeliest. The
+  /// result is that of the strongest prior which the held-out voxels do not tell from the best of all, at two standard errors: where they
+  /// are indifferent the simpler crystal is preferred, as what it lacks is mostly noise (docs/phase.md).
+  void make_uniform(const std::vector<Member>& ended) {
+    if (stop_ != 0 || left() <= 0) return;
+    const auto begin = Clock::now();
+    std::vector<Volume<Complex>> from{best_.object};
+    for (const Member& m : ended) from.push_back(m.object);
+    Context<float> context(default_table(), options_.threads);
+    std::vector<UniformDensityFit> likeliest;
+    for (std::size_t k = 0; k < from.size(); ++k) {
+      UniformDensityOptions o;
+      o.time_limit = left();
+      const auto progress = [&](double share) {
+        progress_({"nearly uniform density", (static_cast<double>(k) + share) / static_cast<double>(from.size()), best_.score,
+                   since(started_)});
+      };
+      const auto fits = fit_uniform_density(context, pattern_, free_, from[k], o, progress, stop_);
+      likeliest.resize(std::max(likeliest.size(), fits.size()));
+      for (std::size_t i = 0; i < fits.size(); ++i)
+        if (likeliest[i].object.empty() || fits[i].loss < likeliest[i].loss) likeliest[i] = fits[i];
+    }
+    if (likeliest.empty()) return;
+
+    const auto describe = [](double strength) { return fmt::format("nearly uniform density, prior {:g}", strength); };
+    auto& curve = uniform_density_["uniform_density_free_llk"];
+    for (const auto& fit : likeliest) {
+      curve.epoch.push_back(fit.strength);
+      curve.value.push_back(offer(describe(fit.strength), fit.object));
+    }
+    const auto intensity = [&](const Volume<Complex>& o) { return calculated_intensity(o, pattern_, free_, options_.threads); };
+    const auto best = intensity(best_.object);
+    const double smallest = best_.score;
+    for (auto fit = likeliest.rbegin(); fit != likeliest.rend(); ++fit) {
+      const Difference d = free_llk_difference(intensity(fit->object), best, pattern_, free_);
+      if (!(d.mean <= 2 * d.standard_error)) continue;
+      density_prior_ = fit->strength;
+      best_.score = std::numeric_limits<double>::infinity();
+      consider(describe(fit->strength), fit->object, begin);
+      if (best_.score > smallest)
+        best_.what += fmt::format("; the smallest free llk, {:.4g}, is {:.4f} +- {:.4f} less", smallest, d.mean, d.standard_error);
+      return;
+    }
+    consider(describe(likeliest.front().strength), likeliest.front().object, begin);
+  }
+
   Phased conclude(const std::vector<Member>& ended) {
     Reconstruction r = agreement(pattern_, free_, ended, {.reference = best_.object, .threads = options_.threads});
     r.object = best_.object;
     judge_object(r, free_, options_.threads);
+    r.curves.merge(uniform_density_);
+    r.metrics["density_prior"] = density_prior_;
     r.metrics["searched"] = static_cast<double>(searched_);
     r.metrics["seconds"] = since(started_);
     r.configuration = {{"method", "phase"},
@@ -281,6 +331,8 @@ class Phasing {
   std::mutex mutex_;  ///< of best_, while starts run
   Candidate best_;
   Index searched_ = 0;
+  std::map<std::string, Curve> uniform_density_;  ///< free LLK over the strengths of the prior
+  double density_prior_ = 0;
   Phased done_;
   Clock::time_point started_ = Clock::now();
   std::string start_time_ = utc_now(), failure_;

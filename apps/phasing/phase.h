@@ -5,7 +5,9 @@
 //   2. the survivors are carried to their end, each inside the support it has found
 //   3. the network is handed the best of them, and projections the network's crystal; the single voxels of the best are
 //   polished
-//   4. each of these, and the survivors' average, is a candidate: that of the smallest free LLK is the result
+//   4. fits of nearly uniform density (uniform_density_fit.h) from these
+//   5. each of these, and the survivors' average, is a candidate. The result is that of the smallest free LLK, or of the strongest
+//      prior that the held-out voxels do not tell from it
 //
 // A run that was stopped, by whatever means, goes on from what is in its folder, and ends as if it had not been.
 #pragma once
@@ -42,7 +44,8 @@ struct PhaseStepDone {
 };
 
 struct Phased {
-  /// With the metric searched, the number of short starts, as of agreement() over the survivors, but for the object, which is
+  /// With the metrics searched, the number of short starts, and density_prior, the strength of the prior of the result (0: none was
+  /// asked), and the curve uniform_density_free_llk over the strengths, as of agreement() over the survivors, but for the object, which is
   /// the best of all candidates, and for what is said of it.
   Reconstruction result;
   std::vector<PhaseStepDone> steps;

@@ -103,6 +103,35 @@ TEST_SUITE("metrics") {
     CHECK(*after.free_llk > *before.free_llk);
   }
 
+  TEST_CASE("the difference of two free LLKs, and its error: what it scatters by when the noise is drawn again") {
+    Pattern pattern;
+    pattern.intensity = Volume<float>({16, 16, 16});
+    Volume<float> expected(pattern.intensity.extent), other = expected;
+    for (std::size_t i = 0; i < expected.data.size(); ++i) {
+      expected.data[i] = 20 + 10 * std::sin(static_cast<float>(i));
+      other.data[i] = expected.data[i] * (1 + 0.1F * std::sin(0.7F * static_cast<float>(i)));
+    }
+    const Mask free = make_free_mask(1, pattern.intensity.extent);
+    constexpr int draws = 100;
+    double sum = 0, squares = 0, errors = 0;
+    for (std::uint64_t draw = 0; draw < draws; ++draw) {
+      for (std::size_t i = 0; i < expected.data.size(); ++i) {
+        Random random(draw, Draw::test, i);
+        pattern.intensity.data[i] = static_cast<float>(random.poisson(expected.data[i]));
+      }
+      const Difference d = free_llk_difference(other, expected, pattern, free);
+      CHECK(d.mean == doctest::Approx(free_llk(other, pattern, free) - free_llk(expected, pattern, free)).epsilon(1e-9));
+      sum += d.mean;
+      squares += d.mean * d.mean;
+      errors += d.standard_error / draws;
+    }
+    const double scatter = std::sqrt((squares - sum * sum / draws) / (draws - 1));
+    CHECK(errors == doctest::Approx(scatter).epsilon(0.25));
+    CHECK(sum / draws > 0);  // the true expectation explains new counts better
+    CHECK(free_llk_difference(other, other, pattern, free).standard_error == 0);
+    CHECK_THROWS_WITH_AS(free_llk_difference(other, other, pattern, {}), doctest::Contains("no voxels were held out"), Error);
+  }
+
   TEST_CASE("free LLK ranks the truth before a wrong crystal") {
     const Pattern pattern = small_pattern(5, {1e5, true});
     const Mask free = make_free_mask(1, pattern.intensity.extent);

@@ -56,9 +56,9 @@ TEST_SUITE("phase") {
     REQUIRE(fringe::test::fringe(f, "simulate -q -o " + file("c.cxi") + " --size 16 --seed 3 --photons 1e5").code == 0);
     const auto o = fringe::test::fringe(f, "phase " + file("c.cxi") + " -o " + file("r.cxi") + " --json " + file("r.json"));
     CHECK(o.code == 0);
-    for (const char* text : {"result", "free llk", "how sure", "PRTF = 1/e", "written"}) CHECK(contains(o.out, text));
+    for (const char* text : {"result", "free llk", "nearly uniform density, prior", "how sure", "PRTF = 1/e", "written"}) CHECK(contains(o.out, text));
     for (const std::string key :
-         {"chi2", "pearson", "llk", "free_llk", "true_error", "seconds", "agreement_error", "median_free_llk", "verdict"})
+         {"chi2", "pearson", "llk", "free_llk", "true_error", "seconds", "agreement_error", "median_free_llk", "density_prior", "verdict"})
       CHECK(contains(contents(f / "r.json"), "\"" + key + "\": "));
     CHECK(io::read_reconstruction(f / "r.cxi").maps.size() == 4);
     const auto quick = fringe::test::fringe(f, "phase -q " + file("c.cxi") + " -o " + file("t.cxi") + " --time 1s");
