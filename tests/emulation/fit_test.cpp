@@ -7,6 +7,7 @@
 #include "apps/phasing/predict.h"
 #include "apps/phasing/refine.h"
 #include "apps/phasing/train.h"
+#include "apps/phasing/uniform_density_fit.h"
 #include "tests/apps/simulation_case.h"
 #include "tests/emulation/counters.h"
 #include "tests/emulation/small_crystal.h"
@@ -192,6 +193,23 @@ TEST_SUITE("fit") {
     CHECK(now.allocations == before.allocations);
     CHECK(now.copies == before.copies + 3);  // the pattern, amplitudes and phases
     std::filesystem::remove(model);
+  }
+
+  TEST_CASE("the fit of nearly uniform density is the CPU's") {
+    const Pattern& pattern = emulation::small_pattern();
+    const Mask free = make_free_mask(1, pattern.intensity.extent);
+    const auto fits = [&](const Backend& backend) {
+      Context<float> context(backend);
+      return fit_uniform_density(
+          context, pattern, free, pattern.truth, {.strengths = {30, 300}, .steps = 4}, [](double) {}, go);
+    };
+    const auto device = fits(emulated()), host = fits({});
+    REQUIRE(device.size() == 2);
+    for (std::size_t i = 0; i < 2; ++i) {
+      CHECK(device[i].loss == doctest::Approx(host[i].loss).epsilon(1e-3));
+      CHECK(difference(device[i].object, host[i].object) < 1e-3);
+    }
+    CHECK(difference(host[1].object, host[0].object) > 1e-3);
   }
 
   TEST_CASE("crystals drawn on the device are the CPU's, and so are their counts") {
