@@ -26,8 +26,9 @@ constexpr Index starts = 40, survivors = 16, compared = 6;
 constexpr const char* search_recipe = "3*(80*RAAR+20*ER)+20*ML";
 constexpr const char* finish_recipe = "3*(80*RAAR+20*ER)+50*ER+20*ML";
 constexpr const char* last_recipe = "50*ER+20*ML";
-/// Shares of the time limit by which searching, carrying the survivors to their end, and the network are over.
-constexpr double search_share = 0.2, finish_share = 0.35, network_share = 0.9;
+/// Shares of the time limit by which searching, carrying the survivors to their end, the first fits of nearly uniform density, and
+/// the network are over.
+constexpr double search_share = 0.2, finish_share = 0.35, uniform_share = 0.5, network_share = 0.9;
 
 constexpr const char *search_folder = "search", *finish_folder = "carried-on", *network_state = "network";
 
@@ -67,9 +68,13 @@ class Phasing {
       consider(fmt::format("the average of the best {:.0f}", r.metrics.at("kept")), r.object, begin);
     }
     try {
+      std::vector<Volume<Complex>> from{best_.object};
+      for (const Member& m : ended) from.push_back(m.object);
+      make_uniform(from, uniform_share);
+      const std::string before = best_.what;
       network();
       polish_best();
-      make_uniform(ended);
+      if (best_.what != before) make_uniform({best_.object}, 1);
     } catch (const DeviceError& error) {  // what was found before is good
       failure_ = error.what();
     }
@@ -183,14 +188,17 @@ class Phasing {
     }
   }
 
-  /// The network from the best so far, then projections from what it draws.
+  /// The network from the crystal that would be the result now, then projections from what it draws.
   void network() {
     const Extent& e = pattern_.intensity.extent;
     const bool drawable = std::all_of(e.begin(), e.end(), [](Index n) { return n % 2 == 0 && n >= 8; });
-    if (stop_ != 0 || !drawable || left(network_share) <= 0 || !centred(best_.object)) return;
+    if (stop_ != 0 || !drawable || left(network_share) <= 0) return;
+    const auto chosen = preferred();
+    const Volume<Complex>& from = chosen ? chosen->fit->object : best_.object;
+    if (!centred(from)) return;
     auto begin = Clock::now();
     RefineOptions o;
-    start_from(o, best_.object);
+    start_from(o, from);
     o.fit.network.levels = default_levels(e);
     o.seed = options_.seed;
     o.threads = options_.threads;
@@ -241,58 +249,69 @@ class Phasing {
     consider(fmt::format("the best so far, polished for {} steps", polished.steps), polished.object, begin);
   }
 
-  /// Crystals of nearly uniform density, from the best so far and from those compared; of each strength of the prior the likeliest. The
-  /// result is that of the strongest prior which the held-out voxels do not tell from the best of all, at two standard errors: where they
-  /// are indifferent the simpler crystal is preferred, as what it lacks is mostly noise (docs/phase.md).
-  void make_uniform(const std::vector<Member>& ended) {
-    if (stop_ != 0 || left() <= 0) return;
+  /// Fits of nearly uniform density from these objects; of each strength of the prior the likeliest is kept.
+  void make_uniform(const std::vector<Volume<Complex>>& from, double share) {
+    if (stop_ != 0 || left(share) <= 0) return;
     const auto begin = Clock::now();
-    std::vector<Volume<Complex>> from{best_.object};
-    for (const Member& m : ended) from.push_back(m.object);
     Context<float> context(default_table(), options_.threads);
-    std::vector<UniformDensityFit> likeliest;
     for (std::size_t k = 0; k < from.size(); ++k) {
       UniformDensityOptions o;
-      o.time_limit = left();
-      const auto progress = [&](double share) {
-        progress_({"nearly uniform density", (static_cast<double>(k) + share) / static_cast<double>(from.size()), best_.score,
+      o.time_limit = left(share);
+      const auto progress = [&](double done) {
+        progress_({"nearly uniform density", (static_cast<double>(k) + done) / static_cast<double>(from.size()), best_.score,
                    since(started_)});
       };
       const auto fits = fit_uniform_density(context, pattern_, free_, from[k], o, progress, stop_);
-      likeliest.resize(std::max(likeliest.size(), fits.size()));
+      uniform_.resize(std::max(uniform_.size(), fits.size()));
       for (std::size_t i = 0; i < fits.size(); ++i)
-        if (likeliest[i].object.empty() || fits[i].loss < likeliest[i].loss) likeliest[i] = fits[i];
+        if (uniform_[i].object.empty() || fits[i].loss < uniform_[i].loss) uniform_[i] = fits[i];
     }
-    if (likeliest.empty()) return;
+    for (const auto& fit : uniform_) offer(describe(fit), fit.object);
+    if (uniform_.empty()) return;
+    const auto chosen = preferred();
+    const auto& shown = chosen ? *chosen->fit : uniform_.front();
+    consider(describe(shown), shown.object, begin);
+  }
 
-    const auto describe = [](double strength) { return fmt::format("nearly uniform density, prior {:g}", strength); };
-    auto& curve = uniform_density_["uniform_density_free_llk"];
-    for (const auto& fit : likeliest) {
-      curve.epoch.push_back(fit.strength);
-      curve.value.push_back(offer(describe(fit.strength), fit.object));
-    }
+  static std::string describe(const UniformDensityFit& fit) {
+    return fmt::format("nearly uniform density, prior {:g}", fit.strength);
+  }
+
+  struct Preferred {
+    const UniformDensityFit* fit;
+    Difference more;  ///< free LLK than the smallest
+  };
+  /// The crystal of the strongest prior which the held-out voxels do not tell from the best of all, at two standard errors: where they
+  /// are indifferent the simpler crystal is preferred, as what it lacks is mostly noise (docs/phase.md).
+  std::optional<Preferred> preferred() const {
+    if (uniform_.empty()) return std::nullopt;
     const auto intensity = [&](const Volume<Complex>& o) { return calculated_intensity(o, pattern_, free_, options_.threads); };
     const auto best = intensity(best_.object);
-    const double smallest = best_.score;
-    for (auto fit = likeliest.rbegin(); fit != likeliest.rend(); ++fit) {
-      const Difference d = free_llk_difference(intensity(fit->object), best, pattern_, free_);
-      if (!(d.mean <= 2 * d.standard_error)) continue;
-      density_prior_ = fit->strength;
-      best_.score = std::numeric_limits<double>::infinity();
-      consider(describe(fit->strength), fit->object, begin);
-      if (best_.score > smallest)
-        best_.what += fmt::format("; the smallest free llk, {:.4g}, is {:.4f} +- {:.4f} less", smallest, d.mean, d.standard_error);
-      return;
+    for (auto fit = uniform_.rbegin(); fit != uniform_.rend(); ++fit) {
+      const Difference more = free_llk_difference(intensity(fit->object), best, pattern_, free_);
+      if (more.mean <= 2 * more.standard_error) return Preferred{&*fit, more};
     }
-    consider(describe(likeliest.front().strength), likeliest.front().object, begin);
+    return std::nullopt;
   }
 
   Phased conclude(const std::vector<Member>& ended) {
+    double prior = 0;
+    if (const auto chosen = preferred()) {
+      prior = chosen->fit->strength;
+      if (chosen->more.mean > 0)
+        best_.what = fmt::format("{}; the smallest free llk, {:.4g}, is {:.4f} +- {:.4f} less", describe(*chosen->fit), best_.score,
+                                 chosen->more.mean, chosen->more.standard_error);
+      best_.object = chosen->fit->object;
+    }
     Reconstruction r = agreement(pattern_, free_, ended, {.reference = best_.object, .threads = options_.threads});
     r.object = best_.object;
     judge_object(r, free_, options_.threads);
-    r.curves.merge(uniform_density_);
-    r.metrics["density_prior"] = density_prior_;
+    r.metrics["density_prior"] = prior;
+    for (const auto& fit : uniform_) {
+      auto& curve = r.curves["uniform_density_free_llk"];
+      curve.epoch.push_back(fit.strength);
+      curve.value.push_back(misfit(fit.object, pattern_, free_, options_.threads));
+    }
     r.metrics["searched"] = static_cast<double>(searched_);
     r.metrics["seconds"] = since(started_);
     r.configuration = {{"method", "phase"},
@@ -331,8 +350,7 @@ class Phasing {
   std::mutex mutex_;  ///< of best_, while starts run
   Candidate best_;
   Index searched_ = 0;
-  std::map<std::string, Curve> uniform_density_;  ///< free LLK over the strengths of the prior
-  double density_prior_ = 0;
+  std::vector<UniformDensityFit> uniform_;  ///< of each strength the likeliest
   Phased done_;
   Clock::time_point started_ = Clock::now();
   std::string start_time_ = utc_now(), failure_;

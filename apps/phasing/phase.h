@@ -2,12 +2,13 @@
 // no fit has seen.
 //
 //   1. many short starts of projections; those of small free LLK go on, the others end there
-//   2. the survivors are carried to their end, each inside the support it has found
-//   3. the network is handed the best of them, and projections the network's crystal; the single voxels of the best are
-//   polished
-//   4. fits of nearly uniform density (uniform_density_fit.h) from these
-//   5. each of these, and the survivors' average, is a candidate. The result is that of the smallest free LLK, or of the strongest
-//      prior that the held-out voxels do not tell from it
+//   2. the survivors are carried to their end, each inside the support it has found, and averaged
+//   3. the single voxels are fitted to the photons, from the best of them, ever more strongly believing in a uniform density
+//      (uniform_density_fit.h)
+//   4. the network is handed what is then the result, and projections the network's crystal; the single voxels of the best are
+//      polished
+//   5. each of these is a candidate. The result is that of the smallest free LLK, or of the strongest prior that the held-out
+//      voxels do not tell from it
 //
 // A run that was stopped, by whatever means, goes on from what is in its folder, and ends as if it had not been.
 #pragma once
