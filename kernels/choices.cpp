@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 constexpr const char* first_line = "fringe choices 1";
 constexpr std::string_view device_word = "device ", separator = " = ";
 constexpr std::array algorithms{Way::own,      Way::one_pass, Way::cudnn,
-                                Way::winograd, Way::general,  Way::floats};
+                                Way::winograd, Way::winograd4, Way::general, Way::floats};
 
 const char* name(Precision precision) {
   switch (precision) {
@@ -86,6 +86,7 @@ const char* name(Way algorithm) {
     case Way::one_pass: return "one_pass";
     case Way::cudnn: return "cudnn";
     case Way::winograd: return "winograd";
+    case Way::winograd4: return "winograd4";
     case Way::general: return "general";
     case Way::floats: return "floats";
   }

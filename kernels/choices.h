@@ -18,6 +18,7 @@ enum class Way {
   one_pass,  ///< of the separable block
   cudnn,
   winograd,  ///< kernels/cpu/convolution_winograd.h
+  winograd4, ///< kernels/cpu/convolution_winograd4.h
   general,   ///< the CPU's kernels without those for 8 or 1 channels
   floats,    ///< in bfloat16, the float kernels on rounded numbers instead of tiles
 };

@@ -200,6 +200,23 @@ TEST_SUITE("fused_conv3d") {
     }
   }
 
+  TEST_CASE("channels that fill no vector: what another thread writes beside them is left alone, 300 times the same bits") {
+    const FusedCase c{{1, 4, 8, 8, 6}, 6, 6, true, false, false, false, 0.01};
+    const FusedOperands<float> o(c, {3, 1, 1, 6, 6});
+    Stream stream(2);
+    Array<float> first(o.y.shape()), again(o.y.shape());
+    const auto run = [&](Array<float>& y) {
+      cpu::table().fused_conv3d_forward(stream, 0.01F, o.reading(), o.w, o.b, y, {});
+    };
+    run(first);
+    int differ = 0;
+    for (int i = 0; i < 300; ++i) {
+      run(again);
+      differ += !std::equal(again.begin(), again.end(), first.begin());
+    }
+    CHECK(differ == 0);
+  }
+
   TEST_CASE("gradient: of the whole piece against central differences") {
     Piece piece;
     piece.run(true, false);

@@ -24,6 +24,8 @@
 // | convolution_tile_weights.cpp   | the weight gradient by tiles                                                 | once     |
 // | convolution_winograd           | all three by Winograd's transform along W, where it is faster                | once     |
 // | winograd_rows.cpp              | its transforms of rows                                                       | per set  |
+// | convolution_winograd4          | all three by Winograd's transform along H and W, squares of 4x4 voxels       | once     |
+// | winograd4_rows.cpp             | its transforms                                                               | per set  |
 // | convolution_upsampled.cpp      | all three for inputs read upsampled                                          | once     |
 // | convolution_line               | one kernel along one axis, a row at a time                                   | once     |
 // | choices                        | where several of these can do it: the rule's, or the fastest one measured    | once     |
@@ -98,7 +100,7 @@ struct Epilogue {
 void convolve(Stream& stream, const RowSource& x, ConstView<float> w, bool transposed, const float* b, const Result& y,
               const Epilogue& epilogue);
 void convolve_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db);
-// Both by a certain algorithm: own (in bfloat16 by tiles, where there are some), general, floats, or winograd where it fits.
+// Both by a certain algorithm: own (in bfloat16 by tiles, where there are some), general, floats, or winograd and winograd4 where they fit.
 void convolve_by(Way algorithm, Stream& stream, const RowSource& x, ConstView<float> w, bool transposed, const float* b,
                  const Result& y, const Epilogue& epilogue);
 void convolve_weights_by(Way algorithm, Stream& stream, RowSource x, RowSource dy, View<float> dw, float* db);

@@ -1,6 +1,7 @@
 // The convolution itself, and its data gradient: the same with flipped and transposed weights.
 #include "kernels/cpu/convolution_planes.h"
 #include "kernels/cpu/convolution_winograd.h"
+#include "kernels/cpu/convolution_winograd4.h"
 
 namespace fringe::cpu {
 
@@ -86,6 +87,7 @@ void convolve_by(Way algorithm, Stream& stream, const RowSource& x, ConstView<fl
     if (algorithm == Way::own && tiles_available()) return convolve_blocked<bfloat16>(stream, s, x, source, b, y, epilogue);
     operand.rounded = source.rounded = true;
   }
+  if (algorithm == Way::winograd4) return convolve_winograd4(stream, s, operand, source, b, y, epilogue);
   if (algorithm == Way::winograd) return convolve_winograd(stream, s, operand, source, b, y, epilogue);
   if (algorithm != Way::general) {
     if (to_one_channel(s, source)) return convolve_to_one_channel(stream, s, operand, w.data, b ? *b : 0, y, epilogue);
@@ -98,10 +100,11 @@ void convolve(Stream& stream, const RowSource& x, ConstView<float> w, bool trans
               const Epilogue& epilogue) {
   const auto s = conv_shape(y.shape, w.shape, x.shape.c, y.shape.c);
   const bool rounds = stream.precision() == Precision::bfloat16;
-  Ways ways(!rounds && winograd_pays(s) ? Way::winograd : Way::own);
+  Ways ways(rounds ? Way::own : winograd4_pays(s) ? Way::winograd4 : winograd_pays(s) ? Way::winograd : Way::own);
   if (x.packed == nullptr && y.packed == nullptr)  // what is packed only tiles read and write
     ways.or_else(Way::own, true)
         .or_else(Way::winograd, winograd_fits(s))
+        .or_else(Way::winograd4, winograd4_fits(s))
         .or_else(Way::general, pairs_fit(s) || to_one_channel(s, {w.data, transposed, rounds}))
         .or_else(Way::floats, rounds && tiles_available());
   run_one_of(stream, transposed ? "conv3d_data" : "conv3d_forward", x.shape, w.shape, ways,

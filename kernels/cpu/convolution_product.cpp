@@ -59,8 +59,7 @@ HWY_INLINE void product_block(D d, const OutputRow& out, const RowTap<float>* ta
   } else {
     unrolled<Voxels>([&](auto v) HWY_ATTR FRINGE_INLINE_LAMBDA {
       unrolled<Vectors>([&](auto c) HWY_ATTR FRINGE_INLINE_LAMBDA {
-        if (const Index left = valid - c * lanes; left > 0)
-          hn::BlendedStore(sum[v][c], hn::FirstN(d, static_cast<size_t>(std::min(left, lanes))), d, y + v * stride + c * lanes);
+        store_first(d, valid - c * lanes, sum[v][c], y + v * stride + c * lanes);
       });
     });
   }

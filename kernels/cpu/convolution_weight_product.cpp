@@ -13,12 +13,6 @@ HWY_BEFORE_NAMESPACE();
 namespace fringe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// The lanes below `count`, which may be any number.
-template <class D>
-HWY_INLINE hn::Mask<D> first_of(D d, Index count) {
-  return hn::FirstN(d, static_cast<size_t>(std::clamp<Index>(count, 0, hn::MaxLanes(d))));
-}
-
 /// Taps k0 <= k < k0 + Taps, one or two vectors of output channels, of which `valid` count unless they are Whole.
 template <int Taps, int Vectors, bool Whole, class D>
 HWY_INLINE void weights_block(D d, const WeightRows& rows, Index k0, Index co, Index valid, float* HWY_RESTRICT dw) {
@@ -44,7 +38,7 @@ HWY_INLINE void weights_block(D d, const WeightRows& rows, Index k0, Index co, I
         if constexpr (Whole)
           g[c] = hn::LoadU(d, dy + c * lanes);
         else
-          g[c] = hn::MaskedLoad(first_of(d, valid - c * lanes), d, dy + c * lanes);
+          g[c] = load_first(d, valid - c * lanes, dy + c * lanes);
       });
       add_voxel(x, g);
     }
@@ -55,8 +49,7 @@ HWY_INLINE void weights_block(D d, const WeightRows& rows, Index k0, Index co, I
       if constexpr (Whole) {
         hn::StoreU(hn::Add(hn::LoadU(d, out), sum[k][c]), d, out);
       } else {
-        const auto mask = first_of(d, valid - c * lanes);
-        hn::BlendedStore(hn::Add(hn::MaskedLoad(mask, d, out), sum[k][c]), mask, d, out);
+        store_first(d, valid - c * lanes, hn::Add(load_first(d, valid - c * lanes, out), sum[k][c]), out);
       }
     });
   });

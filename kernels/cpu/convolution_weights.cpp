@@ -1,6 +1,7 @@
 // The weight gradient: each thread sums its planes privately, then the sums are added in the order of the threads.
 #include "kernels/cpu/convolution_weight_product.h"
 #include "kernels/cpu/convolution_winograd.h"
+#include "kernels/cpu/convolution_winograd4.h"
 
 namespace fringe::cpu {
 namespace {
@@ -54,10 +55,11 @@ auto* first_layer_of(const ConvShape& s) {
 void convolve_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db) {
   const auto s = conv_shape(x.shape, dw.shape, x.shape.c, dy.shape.c);
   const bool rounds = stream.precision() == Precision::bfloat16;
-  Ways ways(!rounds && winograd_pays(s) ? Way::winograd : Way::own);
+  Ways ways(rounds ? Way::own : winograd4_pays(s) ? Way::winograd4 : winograd_pays(s) ? Way::winograd : Way::own);
   if (x.packed == nullptr && dy.packed == nullptr)  // what is packed only tiles read
     ways.or_else(Way::own, true)
         .or_else(Way::winograd, winograd_fits(s))
+        .or_else(Way::winograd4, winograd4_fits(s))
         .or_else(Way::general, first_layer_of(s) != nullptr)
         .or_else(Way::floats, rounds && tiles_available());
   run_one_of(stream, "conv3d_weights", x.shape, dw.shape, ways,
@@ -70,6 +72,7 @@ void convolve_weights_by(Way algorithm, Stream& stream, RowSource x, RowSource d
     if (algorithm == Way::own && tiles_available()) return convolve_tile_weights(stream, x, dy, dw, db);
     x.rounded = dy.rounded = true;
   }
+  if (algorithm == Way::winograd4) return convolve_winograd4_weights(stream, s, x, dy, dw, db);
   if (algorithm == Way::winograd) return convolve_winograd_weights(stream, s, x, dy, dw, db);
   const auto product = blocked_weight_product(s.co);
   if (auto* first_layer = algorithm == Way::general ? nullptr : first_layer_of(s))
