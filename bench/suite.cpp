@@ -3,6 +3,7 @@
 namespace fringe::bench {
 
 void run_all(Bench& bench, const std::vector<NetworkCase>& networks) {
+  bench_accumulate(bench);
   bench_adam(bench);
   bench_add(bench);
   bench_batch_norm(bench);
@@ -10,6 +11,7 @@ void run_all(Bench& bench, const std::vector<NetworkCase>& networks) {
   bench_choose_smaller(bench);
   bench_conv3d(bench);
   bench_crystal(bench);
+  bench_crystal_targets(bench);
   bench_fft3d(bench);
   bench_fused_conv3d(bench);
   bench_fused_diffraction(bench);
@@ -21,6 +23,7 @@ void run_all(Bench& bench, const std::vector<NetworkCase>& networks) {
   bench_modulus(bench);
   bench_modulus_projection(bench);
   bench_pad_centred(bench);
+  bench_pattern_input(bench);
   bench_pearson_loss(bench);
   bench_philox(bench);
   bench_photon_noise(bench);

@@ -4,6 +4,7 @@
 
 namespace fringe::bench {
 
+void bench_accumulate(Bench& bench);
 void bench_adam(Bench& bench);
 void bench_add(Bench& bench);
 void bench_batch_norm(Bench& bench);
@@ -11,6 +12,7 @@ void bench_batch_norm_fold(Bench& bench);
 void bench_choose_smaller(Bench& bench);
 void bench_conv3d(Bench& bench);
 void bench_crystal(Bench& bench);
+void bench_crystal_targets(Bench& bench);
 void bench_fft3d(Bench& bench);
 void bench_fused_conv3d(Bench& bench);
 void bench_fused_diffraction(Bench& bench);
@@ -22,6 +24,7 @@ void bench_max_pool(Bench& bench);
 void bench_modulus(Bench& bench);
 void bench_modulus_projection(Bench& bench);
 void bench_pad_centred(Bench& bench);
+void bench_pattern_input(Bench& bench);
 void bench_pearson_loss(Bench& bench);
 void bench_philox(Bench& bench);
 void bench_photon_noise(Bench& bench);

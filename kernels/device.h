@@ -12,6 +12,7 @@ namespace fringe {
 struct DeviceCounters {
   std::atomic<std::size_t> allocations{0};  ///< times memory was asked for
   std::atomic<std::size_t> waits{0};        ///< times the host program waited for the device: downloads, and wait()
+  std::atomic<std::size_t> holds{0};        ///< times it was ahead of the device and waited for room: pass_mark()
   std::atomic<std::size_t> replays{0};      ///< launches of captured graphs
 };
 
@@ -39,6 +40,18 @@ struct Device {
   /// to[i] = *from[i], from at most `few` places on the device.
   void (*gather)(void* queue, float* to, const float* const* from, std::size_t count);
   static constexpr std::size_t few = 16;
+
+  // Two queues: one may bring the data of the next step while the other works on this one.
+  void* (*make_mark)();
+  void (*destroy_mark)(void* mark) noexcept;
+  void (*set_mark)(void* queue, void* mark);    ///< here, behind what the queue has been handed
+  void (*await_mark)(void* queue, void* mark);  ///< what this queue is handed from now on comes after the mark as it is set now
+  void (*pass_mark)(void* mark);  ///< the host program waits until its queue has come to the mark; not at all when it was never set
+  /// Host memory that uploads are read from while the host program goes on.
+  std::byte* (*allocate_staging)(std::size_t bytes);
+  void (*release_staging)(std::byte* memory) noexcept;
+  /// Of staging memory, which must stay as it is until a mark behind it has been passed.
+  void (*upload_staged)(void* queue, void* to, const void* from_staging, std::size_t bytes);
 
   // Graphs: what is handed to the queue between begin_capture and end_capture is recorded instead of done, and replay() does
   // all of it with one command, with the arguments it was recorded with. Nothing may be allocated or waited for meanwhile.

@@ -1,5 +1,6 @@
 // One slot per kernel and backend: the only place where a backend is chosen.
 #pragma once
+#include "kernels/accumulate.h"
 #include "kernels/adam.h"
 #include "kernels/add.h"
 #include "kernels/batch_norm.h"
@@ -7,6 +8,7 @@
 #include "kernels/choose_smaller.h"
 #include "kernels/conv3d.h"
 #include "kernels/crystal.h"
+#include "kernels/crystal_targets.h"
 #include "kernels/fft3d.h"
 #include "kernels/fused_conv3d.h"
 #include "kernels/fused_diffraction.h"
@@ -18,6 +20,7 @@
 #include "kernels/modulus.h"
 #include "kernels/modulus_projection.h"
 #include "kernels/pad_centred.h"
+#include "kernels/pattern_input.h"
 #include "kernels/pearson_loss.h"
 #include "kernels/philox.h"
 #include "kernels/photon_noise.h"
@@ -41,8 +44,10 @@ namespace fringe {
 template <class T>
 struct KernelTable {
   const char* backend;
+  Accumulate<T>* accumulate = nullptr;
   AdamStep<T>* adam_step = nullptr;
   Add<T>* add = nullptr;
+  AutocorrelationInput<T>* autocorrelation_input = nullptr;
   BatchNormForward<T>* batch_norm_forward = nullptr;
   BatchNormForwardEval<T>* batch_norm_forward_eval = nullptr;
   BatchNormBackward<T>* batch_norm_backward = nullptr;
@@ -52,11 +57,13 @@ struct KernelTable {
   BlurredAmplitude<T>* blurred_amplitude = nullptr;
   ChargeFlip<T>* charge_flip = nullptr;
   ChooseSmaller<T>* choose_smaller = nullptr;
+  ComplexIntensity<T>* complex_intensity = nullptr;
   Conv3dForward<T>* conv3d_forward = nullptr;
   Conv3dBackwardData<T>* conv3d_backward_data = nullptr;
   Conv3dBackwardWeights<T>* conv3d_backward_weights = nullptr;
   CrystalDensity<T>* crystal_density = nullptr;
   CrystalObject<T>* crystal_object = nullptr;
+  CrystalTargets<T>* crystal_targets = nullptr;
   DensitySums<T>* density_sums = nullptr;
   Fft3d<T>* fft3d_forward = nullptr;
   Fft3d<T>* fft3d_backward = nullptr;
@@ -89,6 +96,7 @@ struct KernelTable {
   ModulusProjection<T>* modulus_projection = nullptr;
   PadCentredForward<T>* pad_centred_forward = nullptr;
   PadCentredBackward<T>* pad_centred_backward = nullptr;
+  PatternAmplitude<T>* pattern_amplitude = nullptr;
   PearsonLossForward<T>* pearson_loss_forward = nullptr;
   PearsonLossBackward<T>* pearson_loss_backward = nullptr;
   PhaseNoise<T>* phase_noise = nullptr;
@@ -99,6 +107,7 @@ struct KernelTable {
   PoissonLossBackward<T>* poisson_loss_backward = nullptr;
   PolarForward<T>* polar_forward = nullptr;
   PolarBackward<T>* polar_backward = nullptr;
+  RelativeAmplitude<T>* relative_amplitude = nullptr;
   RelativeL2Forward<T>* relative_l2_forward = nullptr;
   RelativeL2Backward<T>* relative_l2_backward = nullptr;
   Roll<T>* roll = nullptr;

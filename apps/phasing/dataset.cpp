@@ -102,36 +102,68 @@ const std::vector<Index>& Dataset::order(Index round) {
   return order_;
 }
 
-Batch Dataset::training(Context<float>& context, FitInput input, Index first, Index step, Index count) {
+std::vector<Dataset::Item> Dataset::visits(Index first, Index step, Index count, int threads) {
   std::vector<Item> items(static_cast<std::size_t>(count));
-  const int threads = context.stream.threads();
-  if (set_) {
-    for (Index k = 0; k < count; ++k) {
-      const Index visit = first + k * step;
-      items[static_cast<std::size_t>(k)] = read(order(visit / training_)[static_cast<std::size_t>(visit % training_)]);
-    }
-    parallel_items(count, threads, [&](Index k) {
-      Item& item = items[static_cast<std::size_t>(k)];
-      const auto visit = static_cast<std::uint64_t>(first + k * step);
-      if (options_.augment) {
-        Random random(options_.seed, Draw::orientation, visit);
-        const auto orientation = draw_orientation(random);
-        item.object = turned(item.object, orientation);
-        if (!item.intensity.empty()) item.intensity = turned(item.intensity, orientation);
-      }
-      if (options_.noise) {
-        item.intensity = {};
-        item.photons = draw_specimen(options_.population, options_.seed, visit).exposure.photons;
-        item.noise_index = visit;
-      }
-    });
-  } else {
-    std::vector<std::uint64_t> indices;
-    for (Index k = 0; k < count; ++k) indices.push_back(static_cast<std::uint64_t>(first + k * step));
-    require(indices.empty() || indices.back() < held_out, "train: more than {} crystals were drawn", held_out);
-    items = draw(indices, true, threads);
+  for (Index k = 0; k < count; ++k) {
+    const Index visit = first + k * step;
+    items[static_cast<std::size_t>(k)] = read(order(visit / training_)[static_cast<std::size_t>(visit % training_)]);
   }
-  return assemble(context, input, items);
+  parallel_items(count, threads, [&](Index k) {
+    Item& item = items[static_cast<std::size_t>(k)];
+    const auto visit = static_cast<std::uint64_t>(first + k * step);
+    if (options_.augment) {
+      Random random(options_.seed, Draw::orientation, visit);
+      const auto orientation = draw_orientation(random);
+      item.object = turned(item.object, orientation);
+      if (!item.intensity.empty()) item.intensity = turned(item.intensity, orientation);
+    }
+    if (options_.noise) {
+      item.intensity = {};
+      item.photons = draw_specimen(options_.population, options_.seed, visit).exposure.photons;
+      item.noise_index = visit;
+    }
+  });
+  return items;
+}
+
+std::vector<std::uint64_t> Dataset::indices(Index first, Index step, Index count) const {
+  std::vector<std::uint64_t> all;
+  for (Index k = 0; k < count; ++k) all.push_back(static_cast<std::uint64_t>(first + k * step));
+  require(all.empty() || all.back() < held_out, "train: more than {} crystals were drawn", held_out);
+  return all;
+}
+
+Batch Dataset::training(Context<float>& context, FitInput input, Index first, Index step, Index count) {
+  const int threads = context.stream.threads();
+  return assemble(context, input,
+                  set_ ? visits(first, step, count, threads) : draw(indices(first, step, count), true, threads));
+}
+
+void Dataset::stage(Index first, Index count, int threads, float* densities, float* intensities) {
+  const auto items = visits(first, 1, count, threads);
+  parallel_items(count, threads, [&](Index k) {
+    const Item& item = items[static_cast<std::size_t>(k)];
+    std::copy(item.object.data.begin(), item.object.data.end(), reinterpret_cast<Complex*>(densities) + k * item.object.size());
+    if (stores_patterns())
+      std::copy(item.intensity.data.begin(), item.intensity.data.end(), intensities + k * item.intensity.size());
+  });
+}
+
+Dataset::Series Dataset::series(Index first, Index count) const {
+  Series s{indices(first, 1, count), {}};
+  for (const auto index : s.indices) s.specimens.push_back(draw_specimen(options_.population, options_.seed, index));
+  return s;
+}
+
+std::vector<PhotonExposure> Dataset::exposures(Index first, Index count) const {
+  std::vector<PhotonExposure> all;
+  if (!options_.noise) return all;
+  for (Index k = 0; k < count; ++k) {
+    const auto visit = static_cast<std::uint64_t>(first + k);
+    const Exposure e = draw_specimen(options_.population, options_.seed, visit).exposure;
+    all.push_back({set_ || e.noise ? e.photons : 0, visit, true});
+  }
+  return all;
 }
 
 Batch Dataset::validation(Context<float>& context, FitInput input, Index first, Index step, Index count) {

@@ -4,6 +4,7 @@
 
 #include "apps/io/crystal_set.h"
 #include "apps/phasing/network_input.h"
+#include "kernels/photon_noise.h"
 #include "layers/supervised_loss.h"
 
 namespace fringe {
@@ -40,6 +41,21 @@ class Dataset {
   /// Visits number `first`, first + step, ... of the training, `count` of them; a set is gone through in a new order
   /// each time.
   Batch training(Context<float>& context, FitInput input, Index first, Index step, Index count);
+  // The same for a batch that is made on a device (device_batches.h), of visits `first` .. first + count - 1.
+  bool stored() const { return set_.has_value(); }  ///< else drawn
+  bool stores_patterns() const { return set_ && set_->has_patterns() && !options_.noise; }  ///< that are shown as they are
+  std::uint64_t seed() const { return options_.seed; }
+  /// A set's densities (count,n,n,n,2) and, where it stores patterns, intensities (count,N,N,N,1), in this visit's orientation.
+  void stage(Index first, Index count, int threads, float* densities, float* intensities);
+  /// Which crystals are drawn.
+  struct Series {
+    std::vector<std::uint64_t> indices;
+    std::vector<Specimen> specimens;
+  };
+  Series series(Index first, Index count) const;
+  /// The visits' fresh noise; empty where there is none.
+  std::vector<PhotonExposure> exposures(Index first, Index count) const;
+
   /// Held-out crystals `first`, first + step, ...
   Batch validation(Context<float>& context, FitInput input, Index first, Index step, Index count);
 
@@ -52,6 +68,8 @@ class Dataset {
   };
   std::vector<Item> draw(const std::vector<std::uint64_t>& indices, bool training, int threads) const;
   Item read(Index i) const;
+  std::vector<Item> visits(Index first, Index step, Index count, int threads);
+  std::vector<std::uint64_t> indices(Index first, Index step, Index count) const;
   Batch assemble(Context<float>& context, FitInput input, const std::vector<Item>& items) const;
   const std::vector<Index>& order(Index round);
 

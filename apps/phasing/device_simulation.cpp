@@ -12,18 +12,20 @@ namespace {
 
 using K = KernelTable<float>;
 
-/// The densities of the first forms that fit, each crystal's from its own series of them.
+/// The densities of the first forms that fit, each crystal's from its own series of them. Every round has room for all, so that memory is
+/// asked for once.
 void draw_densities(Context<float>& context, std::vector<CrystalDraw>& draws, bool smooth, const Tensor<float>& densities) {
   const Shape& s = densities.shape();
   std::vector<std::size_t> pending(draws.size());
   std::iota(pending.begin(), pending.end(), std::size_t{0});
+  const Tensor<float> room(context, s), numbers(context, {s.n, 1, 1, 1, 2});
   while (!pending.empty()) {
     const auto count = static_cast<Index>(pending.size());
     std::vector<CrystalForm> forms;
     for (const auto k : pending) forms.push_back(draws[k].next_form());
-    const Tensor<float> tried(context, {count, s.d, s.h, s.w, 1}), stats(context, {count, 1, 1, 1, 2});
-    context.launch(&K::crystal_density, "crystal_density", std::span<const CrystalForm>(forms), smooth, tried.view(), stats.view());
-    const Tensor<float> found = stats.to_host();
+    const View<float> tried{room.view().data, {count, s.d, s.h, s.w, 1}}, stats{numbers.view().data, {count, 1, 1, 1, 2}};
+    context.launch(&K::crystal_density, "crystal_density", std::span<const CrystalForm>(forms), smooth, tried, stats);
+    const Tensor<float> found = numbers.to_host();
     std::vector<std::size_t> again;
     for (Index p = 0; p < count; ++p) {
       const auto k = pending[static_cast<std::size_t>(p)];
@@ -32,52 +34,10 @@ void draw_densities(Context<float>& context, std::vector<CrystalDraw>& draws, bo
         continue;
       }
       context.device().copy(context.stream.queue(), densities.view().data + static_cast<Index>(k) * s.voxels(),
-                            tried.view().data + p * s.voxels(), static_cast<std::size_t>(s.voxels()) * sizeof(float));
+                            tried.data + p * s.voxels(), static_cast<std::size_t>(s.voxels()) * sizeof(float));
     }
     pending = again;
   }
-}
-
-/// (2) of simulate.h: a crystal's phase has the correlation lengths that come next in its draw.
-Tensor<float> draw_objects(Context<float>& context, std::uint64_t seed, std::span<const std::uint64_t> indices,
-                           std::span<const Specimen> specimens, const Tensor<float>& field) {
-  const Shape& frame = field.shape();
-  const Shape box{frame.n, frame.d / 2, frame.h / 2, frame.w / 2, 1};
-  std::vector<CrystalDraw> draws;
-  std::vector<double> ranges;
-  for (std::size_t k = 0; k < indices.size(); ++k) {
-    draws.emplace_back(specimens[k].crystal, seed, indices[k]);
-    ranges.push_back(specimens[k].crystal.phase_range);
-  }
-  const Tensor<float> densities(context, box);
-  draw_densities(context, draws, specimens.front().crystal.smooth_edge, densities);
-  std::vector<std::array<double, 3>> lengths;
-  for (auto& d : draws) lengths.push_back(d.correlation_lengths());
-
-  context.launch(&K::phase_noise, "phase_noise", seed, static_cast<std::uint32_t>(Draw::phase_noise), indices, field.view());
-  context.launch(&K::wrapped_fft3d_forward, "wrapped_fft3d_forward", field.read(), field.view());
-  context.launch(&K::gaussian_filter, "gaussian_filter", std::span<const std::array<double, 3>>(lengths),
-                 1 / static_cast<double>(frame.voxels()), field.read(), field.view());
-  context.launch(&K::wrapped_fft3d_backward, "wrapped_fft3d_backward", field.read(), field.view());
-  Tensor<float> objects(context, box.with_channels(2));
-  context.launch(&K::crystal_object, "crystal_object", std::span<const double>(ranges), densities.read(), field.read(),
-                 objects.view());
-  return objects;
-}
-
-/// `field` is overwritten.
-Tensor<float> expose_objects(Context<float>& context, std::uint64_t seed, std::span<const std::uint64_t> indices,
-                             std::span<const Specimen> specimens, const Tensor<float>& objects, const Tensor<float>& field) {
-  std::vector<PhotonExposure> exposures;
-  for (std::size_t k = 0; k < indices.size(); ++k)
-    exposures.push_back({specimens[k].exposure.photons, indices[k], specimens[k].exposure.noise});
-  Tensor<float> intensities(context, field.shape().with_channels(1));
-  context.launch(&K::pad_centred_forward, "pad_centred_forward", objects.read(), field.view());
-  context.launch(&K::fft3d_forward, "fft3d_forward", field.read(), field.view());
-  context.launch(&K::intensity_forward, "intensity_forward", field.read(), intensities.view());
-  context.launch(&K::photon_noise, "photon_noise", seed, static_cast<std::uint32_t>(Draw::photons),
-                 std::span<const PhotonExposure>(exposures), intensities.read(), intensities.view());
-  return intensities;
 }
 
 /// The samples of a tensor, in volumes of the host.
@@ -97,15 +57,56 @@ std::vector<Volume<T>> volumes(const Tensor<float>& samples, int threads) {
 
 }  // namespace
 
+/// (2) of simulate.h: a crystal's phase has the correlation lengths that come next in its draw.
+void draw_objects(Context<float>& context, std::uint64_t seed, std::span<const std::uint64_t> indices,
+                  std::span<const Specimen> specimens, const Tensor<float>& field, const Tensor<float>& objects) {
+  const Shape& frame = field.shape();
+  const Shape box{frame.n, frame.d / 2, frame.h / 2, frame.w / 2, 1};
+  std::vector<CrystalDraw> draws;
+  std::vector<double> ranges;
+  for (std::size_t k = 0; k < indices.size(); ++k) {
+    draws.emplace_back(specimens[k].crystal, seed, indices[k]);
+    ranges.push_back(specimens[k].crystal.phase_range);
+  }
+  const Tensor<float> densities(context, box);
+  draw_densities(context, draws, specimens.front().crystal.smooth_edge, densities);
+  std::vector<std::array<double, 3>> lengths;
+  for (auto& d : draws) lengths.push_back(d.correlation_lengths());
+
+  context.launch(&K::phase_noise, "phase_noise", seed, static_cast<std::uint32_t>(Draw::phase_noise), indices, field.view());
+  context.launch(&K::wrapped_fft3d_forward, "wrapped_fft3d_forward", field.read(), field.view());
+  context.launch(&K::gaussian_filter, "gaussian_filter", std::span<const std::array<double, 3>>(lengths),
+                 1 / static_cast<double>(frame.voxels()), field.read(), field.view());
+  context.launch(&K::wrapped_fft3d_backward, "wrapped_fft3d_backward", field.read(), field.view());
+  context.launch(&K::crystal_object, "crystal_object", std::span<const double>(ranges), densities.read(), field.read(),
+                 objects.view());
+}
+
+void expose_objects(Context<float>& context, std::uint64_t seed, std::span<const PhotonExposure> exposures,
+                    const Tensor<float>& objects, const Tensor<float>& field, const Tensor<float>& intensities) {
+  context.launch(&K::pad_centred_forward, "pad_centred_forward", objects.read(), field.view());
+  context.launch(&K::fft3d_forward, "fft3d_forward", field.read(), field.view());
+  context.launch(&K::intensity_forward, "intensity_forward", field.read(), intensities.view());
+  context.launch(&K::photon_noise, "photon_noise", seed, static_cast<std::uint32_t>(Draw::photons), exposures, intensities.read(),
+                 intensities.view());
+}
+
 DrawnCrystals draw_crystals(Context<float>& context, std::uint64_t seed, std::span<const std::uint64_t> indices,
                             std::span<const Specimen> specimens, bool with_patterns) {
   if (indices.empty()) return {};
   const Index N = specimens.front().crystal.size;
   const int threads = context.stream.threads();
   const Tensor<float> field(context, {static_cast<Index>(indices.size()), N, N, N, 2});
-  const auto objects = draw_objects(context, seed, indices, specimens, field);
+  const Tensor<float> objects(context, {field.shape().n, N / 2, N / 2, N / 2, 2});
+  draw_objects(context, seed, indices, specimens, field, objects);
   DrawnCrystals drawn{volumes<Complex>(objects, threads), {}};
-  if (with_patterns) drawn.intensities = volumes<float>(expose_objects(context, seed, indices, specimens, objects, field), threads);
+  if (!with_patterns) return drawn;
+  std::vector<PhotonExposure> exposures;
+  for (std::size_t k = 0; k < indices.size(); ++k)
+    exposures.push_back({specimens[k].exposure.photons, indices[k], specimens[k].exposure.noise});
+  const Tensor<float> intensities(context, field.shape().with_channels(1));
+  expose_objects(context, seed, exposures, objects, field, intensities);
+  drawn.intensities = volumes<float>(intensities, threads);
   return drawn;
 }
 

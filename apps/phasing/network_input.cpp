@@ -7,9 +7,6 @@ namespace {
 
 constexpr FitInput kinds[] = {FitInput::logarithm, FitInput::amplitude, FitInput::autocorrelation};
 
-/// Phases of a fraction of a radian make an imaginary part that is so much smaller than the real one.
-constexpr float imaginary_gain = 4;
-
 Tensor<float> autocorrelation(Context<float>& context, const Tensor<float>& amplitudes) {
   const Shape s = amplitudes.shape();
   const Tensor<float> p(context, s.with_channels(2));
@@ -18,19 +15,11 @@ Tensor<float> autocorrelation(Context<float>& context, const Tensor<float>& ampl
     p[2 * i + 1] = 0;
   }
   context.launch(&KernelTable<float>::fft3d_backward, "fft3d_backward", p.read(), p.view());
-  const Index voxels = s.voxels(), centre = ((s.d / 2) * s.h + s.h / 2) * s.w + s.w / 2;
-  for (Index n = 0; n < s.n; ++n) {
-    float* at = p.data() + 2 * n * voxels;
-    const float total = at[2 * centre];
-    require(total > 0, "network: pattern {} of the batch is zero everywhere", n);
-    for (Index i = 0; i < voxels; ++i) {
-      const float re = at[2 * i] / total, im = at[2 * i + 1] / total;
-      const float factor = 1 / std::sqrt(std::max(1e-12F, std::sqrt(re * re + im * im)));
-      at[2 * i] = re * factor;
-      at[2 * i + 1] = imaginary_gain * im * factor;
-    }
-  }
-  return p;
+  for (Index n = 0; n < s.n; ++n)
+    require(p[2 * (n * s.voxels() + pattern_input::centre(s))] > 0, "network: pattern {} of the batch is zero everywhere", n);
+  Tensor<float> input(context, p.shape());
+  context.launch(&KernelTable<float>::autocorrelation_input, "autocorrelation_input", p.read(), input.view());
+  return input;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "apps/phasing/outcome.h"
+#include "apps/phasing/training_steps.h"
 #include "layers/diffraction.h"
 
 namespace fringe {
@@ -68,23 +69,6 @@ Score score(const float* amplitude, const float* phase, const SupervisedTargets<
   return s;
 }
 
-std::vector<float> flat(const std::vector<Buffer<float>*>& buffers) {
-  std::vector<float> values;
-  for (const auto* b : buffers) {
-    const Tensor<float> value = b->value.to_host();
-    values.insert(values.end(), value.data(), value.data() + value.size());
-  }
-  return values;
-}
-
-void restore(const std::vector<float>& values, const std::vector<Buffer<float>*>& buffers) {
-  auto from = values.begin();
-  for (const auto* b : buffers) {
-    b->value.from_host({from, from + b->value.size()});
-    from += b->value.size();
-  }
-}
-
 /// What the network gets, where it runs. The host keeps the batch: it scores by it.
 Batch to_device(Context<float>& context, const Batch& batch) {
   Batch there = batch;
@@ -104,13 +88,7 @@ class Training {
         data_(options.data),
         network_(context_, with_inputs(options), options.seed),
         optimizer_(context_, network_.parameters()),
-        tape_(context_) {
-    require(options.batch % options.micro_batch == 0, "train: a batch of {} is no multiple of the micro-batch of {}",
-            options.batch, options.micro_batch);
-    micro_batches_ = options.batch / options.micro_batch;
-    require(micro_batches_ >= ranks.size(),
-            "train: {} ranks share {} micro-batches of {}; some would have nothing to do", ranks.size(), micro_batches_,
-            options.micro_batch);
+        training_steps_(context_, checked(options, ranks), ranks, data_, network_, optimizer_) {
     if (!context_.device().host_memory) data_.draw_on(context_);
     const Index samples = data_.training_count() > 0 ? data_.training_count() : options.samples;
     steps_per_epoch_ = samples / options.batch;
@@ -128,8 +106,15 @@ class Training {
     n.inputs = input_channels(o.input);
     return n;
   }
+  static const TrainOptions& checked(const TrainOptions& o, const Ranks& ranks) {
+    require(o.batch % o.micro_batch == 0, "train: a batch of {} is no multiple of the micro-batch of {}", o.batch, o.micro_batch);
+    const Index micro_batches = o.batch / o.micro_batch;
+    require(micro_batches >= ranks.size(), "train: {} ranks share {} micro-batches of {}; some would have nothing to do",
+            ranks.size(), micro_batches, o.micro_batch);
+    return o;
+  }
   void fit(const std::function<void(const TrainProgress&)>& progress, const std::atomic<int>& stop);
-  double step(bool& stopping);
+  void read();
   Validation validate(std::vector<Example>* examples = nullptr);
   Validation mean_image();
   Checkpoint model() const;
@@ -144,59 +129,23 @@ class Training {
   Dataset data_;
   Network<float> network_;
   Optimizer<float> optimizer_;
-  Tape<float> tape_;
+  TrainingSteps training_steps_;
   ScheduleOptions schedule_;
-  Index micro_batches_ = 1, steps_per_epoch_ = 1, epochs_ = 1;
+  Index steps_per_epoch_ = 1, epochs_ = 1;
   Index step_ = 0;
   double epoch_loss_ = 0, seconds_before_ = 0;
   TrainResult result_;
   Clock::time_point started_ = Clock::now();
 };
 
-/// One step of the optimizer. `stopping` is shared by all ranks.
-double Training::step(bool& stopping) {
-  const auto parameters = network_.parameters();
-  const auto buffers = network_.buffers();
-  std::size_t weights = 0;
-  for (const auto* p : parameters) weights += static_cast<std::size_t>(p->grad.size());
-  const auto before = flat(buffers);
-  // Gradients, BatchNorm's statistics, loss, and the wish to stop: one sum over the ranks.
-  std::vector<float> sums(weights + before.size() + 2, 0.0F);
-  for (Index m = ranks_.rank(); m < micro_batches_; m += ranks_.size()) {
-    restore(before, buffers);
-    const Index first = step_ * options_.batch + m * options_.micro_batch;
-    Batch batch = to_device(context_, data_.training(context_.host(), options_.input, first, 1, options_.micro_batch));
-    if (!options_.twin_invariant) batch.targets.twin = {};
-    const auto output = network_.forward(tape_, tape_.constant(batch.input));
-    const auto losses = supervised_loss<float>(output, batch.targets, options_.weights);
-    const auto mean = autograd::weighted_sum<float>({1.0F / static_cast<float>(options_.batch)}, {losses});
-    tape_.backward(mean);
-    double loss = 0;
-    const Tensor<float> numbers = mean.value().to_host();
-    for (Index n = 0; n < numbers.size(); ++n) loss += static_cast<double>(numbers[n]);
-    tape_.clear();
-    std::size_t at = 0;
-    for (const auto* p : parameters) {
-      const Tensor<float> gradient = p->grad.to_host();
-      for (Index i = 0; i < gradient.size(); ++i) sums[at++] += gradient[i];
-    }
-    for (const float v : flat(buffers)) sums[at++] += v / static_cast<float>(micro_batches_);
-    sums[at] += static_cast<float>(loss);
+/// Takes in what the steps have left: nothing is missing after that.
+void Training::read() {
+  const auto losses = training_steps_.read();
+  auto number = step_ - static_cast<Index>(losses.size());
+  for (const double loss : losses) {
+    require(std::isfinite(loss), "train: the loss is not finite at step {}; try a smaller --rate", ++number);
+    epoch_loss_ += loss;
   }
-  if (stopping) sums.back() = 1;
-  ranks_.sum(std::span<float>(sums));
-  std::size_t at = 0;
-  for (const auto* p : parameters) {
-    p->grad.from_host({sums.data() + at, static_cast<std::size_t>(p->grad.size())});
-    at += static_cast<std::size_t>(p->grad.size());
-  }
-  restore({sums.begin() + static_cast<std::ptrdiff_t>(weights), sums.end() - 2}, buffers);
-  optimizer_.step(plan_step(schedule_, step_, steps()));
-  ++step_;
-  stopping = sums.back() > 0;
-  const auto loss = static_cast<double>(sums[sums.size() - 2]);
-  require(std::isfinite(loss), "train: the loss is not finite at step {}; try a smaller --rate", step_);
-  return loss;
 }
 
 Validation Training::validate(std::vector<Example>* examples) {
@@ -382,8 +331,14 @@ void Training::fit(const std::function<void(const TrainProgress&)>& progress, co
   };
   while (step_ < steps() && !stopping && !(result_.stopped_early = in_vain())) {
     stopping = stop != 0 || (options_.time_limit > 0 && since(started_) > options_.time_limit);
-    epoch_loss_ += step(stopping);
-    if (options_.time_limit > 0 && !options_.resume && step_ == std::min<Index>(8, steps_per_epoch_)) {
+    training_steps_.step(step_, plan_step(schedule_, step_, steps()), stopping);
+    ++step_;
+    const Index in_epoch = (step_ - 1) % steps_per_epoch_ + 1;
+    const bool plans = options_.time_limit > 0 && !options_.resume && step_ == std::min<Index>(8, steps_per_epoch_);
+    const bool saves = since(last_checkpoint) > options_.checkpoint_interval;
+    if (!plans && !saves && !stopping && in_epoch < steps_per_epoch_ && !training_steps_.should_read()) continue;
+    read();
+    if (plans) {
       // The first steps tell how many can be afforded; rank 0's clock decides for all.
       double affordable = ranks_.rank() == 0 ? std::floor((options_.time_limit - since(started_)) * 0.93 /
                                                           (since(steps_from) / static_cast<double>(step_)) /
@@ -393,7 +348,6 @@ void Training::fit(const std::function<void(const TrainProgress&)>& progress, co
       epochs_ = std::clamp<Index>(static_cast<Index>(affordable), 1, options_.epochs);
     }
     TrainProgress p{(step_ - 1) / steps_per_epoch_ + 1, epochs_, step_, steps(), 0, 0, 0, nullptr};
-    const Index in_epoch = (step_ - 1) % steps_per_epoch_ + 1;
     p.loss = epoch_loss_ / static_cast<double>(in_epoch);
     const double stepping = since(steps_from) - validating,
                  per_step = stepping / static_cast<double>(step_ - first_step);

@@ -3,8 +3,8 @@
 // are gone through by every block that needs them. A crystal's noise is one Philox block a voxel.
 #include "kernels/crystal.h"
 
+#include "kernels/cuda/maximum.cuh"
 #include "kernels/cuda/place.cuh"
-#include "kernels/cuda/reduce.cuh"
 #include "kernels/philox.h"
 
 namespace fringe::cuda {
@@ -81,20 +81,6 @@ __global__ void gaussian_filter_kernel(const __grid_constant__ Items<Lengths> le
     const float2 v = x[i];
     y[i] = make_float2(g * v.x, g * v.y);  // (6)
   });
-}
-
-/// The largest value of the block's threads, in every thread. All threads take part; it may be called again at once.
-__device__ float block_max(float value) {
-  __shared__ float parts[sample_threads / 32];
-#pragma unroll
-  for (int offset = 16; offset > 0; offset /= 2) value = fmaxf(value, __shfl_xor_sync(0xffffffffU, value, offset));
-  __syncthreads();  // the parts of an earlier call may still be being read
-  if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = value;
-  __syncthreads();
-  value = parts[0];
-#pragma unroll
-  for (int i = 1; i < sample_threads / 32; ++i) value = fmaxf(value, parts[i]);
-  return value;
 }
 
 /// The real part of the field where the crystal's voxel lies.

@@ -96,6 +96,36 @@ void gather(void* queue, float* to, const float* const* from, std::size_t count)
   LAUNCH(gather_kernel, 1, static_cast<unsigned>(count), 0, stream_of(queue), places, to);
 }
 
+cudaEvent_t event_of(void* mark) { return static_cast<cudaEvent_t>(mark); }
+
+void* make_mark() {
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
+  return event;
+}
+
+void pass_mark(void* mark) {
+  cudaError_t status = cudaEventQuery(event_of(mark));
+  if (status == cudaErrorNotReady) {
+    cudaGetLastError();  // no error, but the runtime keeps it as one
+    ++device_counters.holds;
+    status = cudaEventSynchronize(event_of(mark));
+  }
+  check(status, "wait for an event");
+}
+
+std::byte* allocate_staging(std::size_t bytes) {
+  ++device_counters.allocations;
+  void* memory = nullptr;
+  const cudaError_t status = cudaMallocHost(&memory, bytes);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    fail<OutOfMemory>("out of page-locked host memory: {} MB asked for; use a smaller --micro-batch", (bytes >> 20) + 1);
+  }
+  check(status, "allocation of page-locked memory");
+  return static_cast<std::byte*>(memory);
+}
+
 struct Graph {
   cudaGraphExec_t executable = nullptr;
   const char* kernels = "";  ///< for errors
@@ -142,6 +172,15 @@ constexpr Device cuda_device{
         },
     .put = put,
     .gather = gather,
+    .make_mark = make_mark,
+    .destroy_mark = [](void* mark) noexcept { cudaEventDestroy(event_of(mark)); },
+    .set_mark = [](void* queue, void* mark) { check(cudaEventRecord(event_of(mark), stream_of(queue)), "record of an event"); },
+    .await_mark =
+        [](void* queue, void* mark) { check(cudaStreamWaitEvent(stream_of(queue), event_of(mark), 0), "wait of a stream"); },
+    .pass_mark = pass_mark,
+    .allocate_staging = allocate_staging,
+    .release_staging = [](std::byte* memory) noexcept { cudaFreeHost(memory); },
+    .upload_staged = upload,  // which returns at once where the memory is page-locked
     .begin_capture = begin_capture,
     .end_capture = end_capture,
     .replay = replay,

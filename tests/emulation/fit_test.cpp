@@ -1,4 +1,4 @@
-// The program's fits on the emulated device: refine, polish, predict and train, against the CPU's.
+// The program's fits on the emulated device: refine, polish and predict, against the CPU's.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -6,7 +6,6 @@
 
 #include "apps/phasing/predict.h"
 #include "apps/phasing/refine.h"
-#include "apps/phasing/train.h"
 #include "apps/phasing/uniform_density_fit.h"
 #include "tests/apps/simulation_case.h"
 #include "tests/emulation/counters.h"
@@ -216,26 +215,5 @@ TEST_SUITE("fit") {
     Context<float> device(emulated());
     test::check_drawn(device, false);
     test::check_drawn(device, true);
-  }
-
-  TEST_CASE("train takes its steps on the device as on the CPU") {
-    TrainOptions options;
-    options.data.population.crystal = emulation::small_crystal();
-    options.data.validation_count = 2;
-    options.network.levels = 1;
-    options.network.width = 2;
-    options.network.separable = false;
-    options.samples = 4;
-    options.batch = 2;
-    options.micro_batch = 1;
-    options.epochs = 1;
-    const Ranks ranks;
-    const auto run = [&] { return train(options, ranks, [](const TrainProgress&) {}, go); };
-    const auto host = run();
-    options.backend = emulated();
-    const auto device = run();
-    CHECK(device.epochs[0].training_loss == doctest::Approx(host.epochs[0].training_loss).epsilon(1e-3));
-    CHECK(device.best_validation.loss == doctest::Approx(host.best_validation.loss).epsilon(1e-2));
-    CHECK(device.mean_image.loss == doctest::Approx(host.mean_image.loss).epsilon(1e-4));  // of crystals that each has drawn
   }
 }

@@ -334,6 +334,12 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) {
   return cudaSuccess;
 }
 
+cudaError_t cudaEventQuery(cudaEvent_t e) {
+  const auto* event = reinterpret_cast<Event*>(e);
+  if (broken != cudaSuccess) return failed(broken);
+  return event->stream == nullptr || event->stream->done >= event->position ? cudaSuccess : failed(cudaErrorNotReady);
+}
+
 cudaError_t cudaEventSynchronize(cudaEvent_t e) {
   auto* event = reinterpret_cast<Event*>(e);
   ++counted.waits;

@@ -24,6 +24,10 @@ class Staging {
     copy.written = copy.written || !std::is_const_v<T>;
     return {reinterpret_cast<T*>(copy.memory.get()), host.shape};
   }
+  std::span<const AccumulateSlot<float>> operator()(std::span<const AccumulateSlot<float>> slots) {
+    for (const auto& s : slots) sums_.push_back({(*this)(s.x), (*this)(s.y)});
+    return sums_;
+  }
   std::span<const AdamSlot<float>> operator()(std::span<const AdamSlot<float>> slots) {
     for (const auto& s : slots) adam_.push_back({(*this)(s.value), (*this)(s.gradient), (*this)(s.m), (*this)(s.v)});
     return adam_;
@@ -75,6 +79,7 @@ class Staging {
     return copies_.emplace(host, std::move(copy)).first->second;
   }
   std::map<void*, Copy> copies_;
+  std::vector<AccumulateSlot<float>> sums_;
   std::vector<AdamSlot<float>> adam_;
   std::vector<SgdSlot<float>> sgd_;
   std::vector<ChoiceSlot<float>> choices_;
@@ -106,8 +111,10 @@ const KernelTable<float>& staged_table() {
   using K = KernelTable<float>;
   static const K table{
       .backend = "cuda",
+      .accumulate = staged<&K::accumulate>(),
       .adam_step = staged<&K::adam_step>(),
       .add = staged<&K::add>(),
+      .autocorrelation_input = staged<&K::autocorrelation_input>(),
       .batch_norm_forward = staged<&K::batch_norm_forward>(),
       .batch_norm_forward_eval = staged<&K::batch_norm_forward_eval>(),
       .batch_norm_backward = staged<&K::batch_norm_backward>(),
@@ -117,11 +124,13 @@ const KernelTable<float>& staged_table() {
       .blurred_amplitude = staged<&K::blurred_amplitude>(),
       .charge_flip = staged<&K::charge_flip>(),
       .choose_smaller = staged<&K::choose_smaller>(),
+      .complex_intensity = staged<&K::complex_intensity>(),
       .conv3d_forward = staged<&K::conv3d_forward>(),
       .conv3d_backward_data = staged<&K::conv3d_backward_data>(),
       .conv3d_backward_weights = staged<&K::conv3d_backward_weights>(),
       .crystal_density = staged<&K::crystal_density>(),
       .crystal_object = staged<&K::crystal_object>(),
+      .crystal_targets = staged<&K::crystal_targets>(),
       .density_sums = staged<&K::density_sums>(),
       .fft3d_forward = staged<&K::fft3d_forward>(),
       .fft3d_backward = staged<&K::fft3d_backward>(),
@@ -152,6 +161,7 @@ const KernelTable<float>& staged_table() {
       .modulus_projection = staged<&K::modulus_projection>(),
       .pad_centred_forward = staged<&K::pad_centred_forward>(),
       .pad_centred_backward = staged<&K::pad_centred_backward>(),
+      .pattern_amplitude = staged<&K::pattern_amplitude>(),
       .pearson_loss_forward = staged<&K::pearson_loss_forward>(),
       .pearson_loss_backward = staged<&K::pearson_loss_backward>(),
       .phase_noise = staged<&K::phase_noise>(),
@@ -162,6 +172,7 @@ const KernelTable<float>& staged_table() {
       .poisson_loss_backward = staged<&K::poisson_loss_backward>(),
       .polar_forward = staged<&K::polar_forward>(),
       .polar_backward = staged<&K::polar_backward>(),
+      .relative_amplitude = staged<&K::relative_amplitude>(),
       .relative_l2_forward = staged<&K::relative_l2_forward>(),
       .relative_l2_backward = staged<&K::relative_l2_backward>(),
       .roll = staged<&K::roll>(),
