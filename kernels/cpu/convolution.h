@@ -113,6 +113,9 @@ void convolve_upsampled_weights(Stream& stream, const RowSource& x, const RowSou
 
 // Weight gradients by tiles, where tiles_available().
 void convolve_tile_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db);
+/// Both gradients of a kernel along W, which read dy (floats) once; dx without an epilogue.
+void convolve_tile_gradients(Stream& stream, const RowSource& x, const RowSource& dy, ConstView<float> w, View<float> dw, float* db,
+                             const Result& dx);
 void convolve_upsampled_tile_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db);
 
 }  // namespace fringe::cpu

@@ -5,7 +5,9 @@
 //
 // one long sum over whole planes, 32 positions a tile. Sums are kept for pieces of the planes that the shape alone
 // fixes and added in their order, so that results do not depend on the number of threads.
-#include "kernels/cpu/convolution_rows.h"
+#include <optional>
+
+#include "kernels/cpu/convolution_planes.h"
 #include "kernels/cpu/convolution_weight_product.h"
 
 namespace fringe::cpu {
@@ -88,20 +90,64 @@ struct TilePlanes {
   Index pieces = piece_count(planes, sum_floats);
 };
 
-/// One thread's planes: a ring of Kd of the input, one of the gradient.
+/// The data gradient of a kernel along W, made from the same rows of the gradient.
+struct AlongW {
+  ConvShape s;  ///< of the data gradient
+  Product<bfloat16> product;
+  Index blocks;
+  Result dx;
+  const bfloat16* weights = nullptr;
+  const float* zeros = nullptr;
+
+  AlongW(const ConvShape& forward, const Result& to)
+      : s{forward.n, forward.d, forward.h, forward.w, forward.co, forward.ci, 1, 1, forward.kw},
+        product(s.co, s.ci, s.run(), s.w), blocks((s.co + product.block() - 1) / product.block()), dx(to) {}
+  Index weight_floats() const { return floats_of<bfloat16>(blocks * product.tap_size()); }
+  Index zero_floats() const { return round_up(product.block(), 16); }
+  void pack(const float* w, float* memory, float* zero) {
+    auto* packed = reinterpret_cast<bfloat16*>(memory);
+    for (Index b = 0; b < blocks; ++b) {
+      const auto numbers = [&](Index k, float* to) {
+        weight_row(s, {w, true}, k / s.ci, k % s.ci, b * product.block(), product.block(), to);
+      };
+      product.pack_tap(numbers, packed + b * product.tap_size());
+    }
+    std::fill_n(zero, zero_floats(), 0.0F);
+    weights = packed, zeros = zero;
+  }
+  /// A padded row of the gradient, and rows as they are needed by it: with what tiles read beyond the last one.
+  Index row() const { return s.padded_row(); }
+  Index plane_floats(Index rows) const { return floats_of<bfloat16>(rows * row() + 64); }
+  /// Of `rows` rows of the gradient, those of dx from `at` on.
+  void convolve(const bfloat16* from, Index rows, Index at) const {
+    const Product<bfloat16>::Scope scope(product);
+    for (Index b = 0; b < blocks; ++b)
+      for (Index h = 0; h < rows; ++h) {
+        const RowTap<bfloat16> tap{from + h * row(), 0};
+        product(s.w, s.ci, dx.at(at + h * s.w * s.co + b * product.block()), s.co, std::min(product.block(), s.co - b * product.block()),
+                &tap, 1, weights + b * product.tap_size(), zeros);
+      }
+  }
+};
+
+/// One thread's planes: a ring of Kd of the input, one of the gradient, and where the data gradient is wanted, too, one of its rows.
 class PlaneRing {
  public:
-  static Index floats(const TilePlanes& p) {
-    return round_up(p.s.kd * p.in_plane / 2, 16) + round_up(p.gradient_plane / 2, 16) + line(p);
+  static Index floats(const TilePlanes& p, const AlongW* data) {
+    return round_up(p.s.kd * p.in_plane / 2, 16) + round_up(p.gradient_plane / 2, 16) + line(p) + (data ? data->plane_floats(p.rows) : 0);
   }
-  PlaneRing(const TilePlanes& p, const Loader& x, const Loader& dy, ChannelSums* sum_channels, float* memory)
+  PlaneRing(const TilePlanes& p, const Loader& x, const Loader& dy, const AlongW* data, ChannelSums* sum_channels, float* memory)
       : p_(p),
         x_(x),
         dy_(dy),
+        data_(data),
         sum_channels_(sum_channels),
         input_(reinterpret_cast<bfloat16*>(memory)),
         gradient_(reinterpret_cast<bfloat16*>(memory + round_up(p.s.kd * p.in_plane / 2, 16))),
-        line_(memory + floats(p) - line(p)) {}
+        line_(memory + round_up(p.s.kd * p.in_plane / 2, 16) + round_up(p.gradient_plane / 2, 16)),
+        padded_(reinterpret_cast<bfloat16*>(line_ + line(p))) {
+    if (data) std::fill_n(padded_, 2 * data->plane_floats(p.rows), bfloat16{});
+  }
 
   /// Another sample, or other rows of it: nothing is kept.
   void begin(Index n, Index h0, Index h1) {
@@ -116,15 +162,21 @@ class PlaneRing {
     ready_ = std::max(ready_, d - s.kd / 2);
     for (; ready_ <= std::min(d + s.kd / 2, s.d - 1); ++ready_) load_input(ready_);
     load_gradient(d, sums + p_.sum_tiles * 256);
+    if (data_) data_->convolve(padded_, h1_ - h0_, row_at(d, h0_) * s.ci);
+    const TileScope scope({std::min<Index>(16, s.ci), chunk});
+    const Index steps = p_.out_blocks * p_.in_blocks * s.kd * s.kh * s.kw;
+    Index step = 0;
     for (Index ob = 0; ob < p_.out_blocks; ++ob) {
       FourProducts products(p_.stride, gradient_ + ob * p_.chunks * chunk * tile_channels, chunks_);
       for (Index cb = 0; cb < p_.in_blocks; ++cb)
         for (Index i = 0; i < s.kd; ++i) {
           const Index from = d + i - s.kd / 2;
-          if (from < 0 || from >= s.d) continue;
-          for (Index jk = 0; jk < s.kh * s.kw; ++jk)
+          for (Index jk = 0; jk < s.kh * s.kw; ++jk, ++step) {
+            ahead(d + 1, step, steps);
+            if (from < 0 || from >= s.d) continue;
             products.add(plane(from) + cb * 16 * p_.stride + jk / s.kw * p_.row + jk % s.kw,
                          sums + (((i * s.kh * s.kw + jk) * p_.in_blocks + cb) * p_.out_blocks + ob) * 256);
+          }
         }
       products.flush();
     }
@@ -136,6 +188,14 @@ class PlaneRing {
   /// The first voxel of a row, counted in voxels.
   Index row_at(Index d, Index h) const { return ((n_ * p_.s.d + d) * p_.s.h + h) * p_.s.w; }
 
+  /// Asks for a share of what plane d will be made of while there is something else to compute.
+  void ahead(Index d, Index share, Index shares) const {
+    const Index rows = h1_ - h0_;
+    for (Index h = h0_ + rows * share / shares; h < h0_ + rows * (share + 1) / shares; ++h) {
+      prefetch_row(dy_, n_, d, h);
+      prefetch_row(x_, n_, d + p_.s.kd / 2, h);
+    }
+  }
   void load_input(Index d) {
     const ConvShape& s = p_.s;
     const Index first = h0_ - s.kh / 2;
@@ -162,15 +222,18 @@ class PlaneRing {
         load_row(dy_, n_, d, h, line_);
         sum_channels_(line_, s.w, s.co, channel_sums);
         pair_row(line_, s.w, s.co, s.co, to, stride);
+        if (data_) round_row(line_, s.w * s.co, padded_ + (h - h0_) * data_->row() + s.kw / 2 * s.co);
       }
     }
   }
 
   const TilePlanes& p_;
   const Loader &x_, &dy_;
+  const AlongW* data_;
   ChannelSums* sum_channels_;
   bfloat16 *input_, *gradient_;
   float* line_;
+  bfloat16* padded_;
   Index n_ = 0, h0_ = 0, h1_ = 0, ready_ = 0, chunks_ = 0;
 };
 
@@ -276,21 +339,28 @@ class UpsampledRing {
   Index n_ = 0, h0_ = 0, h1_ = 0, ready_ = 0, chunks_ = 0;
 };
 
-}  // namespace
-
-void convolve_tile_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db) {
+/// The weight gradient, and the data gradient where there are weights.
+void tile_gradients(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db, const float* weights,
+                    const Result* dx) {
   const TilePlanes p{conv_shape(x.shape, dw.shape, x.shape.c, dy.shape.c)};
   const ConvShape& s = p.s;
-  const Index ring = round_up(PlaneRing::floats(p), 16);
+  std::optional<AlongW> along_w;
+  if (dx) along_w.emplace(s, *dx);
+  AlongW* const data = dx ? &*along_w : nullptr;
+  const Index ring = round_up(PlaneRing::floats(p, data), 16);
   Pieces memory(stream.scratch<float>(round_up(Loader::floats(x), 16) + round_up(Loader::floats(dy), 16) +
-                                      p.pieces * p.sum_floats + stream.threads() * ring));
+                                      p.pieces * p.sum_floats + stream.threads() * ring +
+                                      (data ? data->weight_floats() + data->zero_floats() : 0)));
   const Loader x_loader(x, memory.take(Loader::floats(x))), dy_loader(dy, memory.take(Loader::floats(dy)));
+  if (data) {
+    float* packed = memory.take(data->weight_floats());
+    data->pack(weights, packed, memory.take(data->zero_floats()));
+  }
   float* sums = memory.take(p.pieces * p.sum_floats);
   float* rings = memory.take(stream.threads() * ring);
   ChannelSums* sum_channels = blocked_weight_product(s.co).sums;
   sum_pieces(stream, s, p.tiles, p.pieces, p.sum_floats, sums, [&](Index thread, const auto& use) {
-    const TileScope scope({std::min<Index>(16, s.ci), chunk});
-    PlaneRing planes(p, x_loader, dy_loader, sum_channels, rings + thread * ring);
+    PlaneRing planes(p, x_loader, dy_loader, data, sum_channels, rings + thread * ring);
     use(planes);
   });
   for (Index t = 0; t < p.sum_tiles; ++t) {  // from tiles to the weights' own order
@@ -300,6 +370,17 @@ void convolve_tile_weights(Stream& stream, const RowSource& x, const RowSource& 
                   dw.data + (tap * s.ci + cb * 16 + c) * s.co + ob * tile_channels);
   }
   if (db) std::copy_n(sums + p.sum_tiles * 256, s.co, db);
+}
+
+}  // namespace
+
+void convolve_tile_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw, float* db) {
+  tile_gradients(stream, x, dy, dw, db, nullptr, nullptr);
+}
+void convolve_tile_gradients(Stream& stream, const RowSource& x, const RowSource& dy, ConstView<float> w, View<float> dw, float* db,
+                             const Result& dx) {
+  require(w.shape.n == 1 && w.shape.d == 1, "conv3d: both gradients at once are for kernels along W, weights have shape {}", w.shape.str());
+  tile_gradients(stream, x, dy, dw, db, w.data, &dx);
 }
 
 void convolve_upsampled_tile_weights(Stream& stream, const RowSource& x, const RowSource& dy, View<float> dw,

@@ -31,6 +31,7 @@ class Between {
     require(tiles_available(), "fused_separable_conv3d: {} is packed, which needs a machine with tile registers (AMX)",
             name);
   }
+  bool packed() const { return packed_; }
   RowSource source() const { return packed_ ? RowSource(pairs(), shape_) : RowSource(ConstView<float>(data_, shape_)); }
   Result result() const { return packed_ ? Result(pairs(), shape_) : Result(View<float>(data_, shape_)); }
 
@@ -90,8 +91,12 @@ void backward_in_three(Stream& stream, const Reading<float>& x, ConstView<float>
   const Between bu("u", u.data, u.shape, middle), bv("v", all_v.data, all_v.shape, middle);
   if (!v) convolve(stream, bu.source(), k.wh, false, k.bh.data, bv.result(), {});
   const Between bdv("dv", dv.data, dv.shape, middle), bdu("du", du.data, du.shape, middle);
-  convolve_weights(stream, bv.source(), RowSource(g), d.ww, d.bw.data);  // (2)
-  convolve(stream, RowSource(g), k.ww, true, nullptr, bdv.result(), {});
+  if (bv.packed() && bdv.packed()) {  // (2)
+    convolve_tile_gradients(stream, bv.source(), RowSource(g), k.ww, d.ww, d.bw.data, bdv.result());
+  } else {
+    convolve_weights(stream, bv.source(), RowSource(g), d.ww, d.bw.data);
+    convolve(stream, RowSource(g), k.ww, true, nullptr, bdv.result(), {});
+  }
   convolve_weights(stream, bu.source(), bdv.source(), d.wh, d.bh.data);
   convolve(stream, bdv.source(), k.wh, true, nullptr, bdu.result(), {});
   const View<float> work(x.upsampled ? memory : nullptr, full);
