@@ -1,4 +1,4 @@
-// crystal_targets: what a network is taught to draw of a crystal, or of the twin that has the same pattern (layers/supervised_loss.h).
+// crystal_targets: what a network is taught to draw of a crystal, or of its twin (layers/supervised_loss.h).
 //
 // A crystal rho, r counted from the voxel at extent / 2:
 //   (1)  q(r) = rho(r); of the twin conj(rho(-r)), 0 where -r is not in the array (the first layer of an even extent)

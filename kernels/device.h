@@ -45,8 +45,8 @@ struct Device {
   void* (*make_mark)();
   void (*destroy_mark)(void* mark) noexcept;
   void (*set_mark)(void* queue, void* mark);    ///< here, behind what the queue has been handed
-  void (*await_mark)(void* queue, void* mark);  ///< what this queue is handed from now on comes after the mark as it is set now
-  void (*pass_mark)(void* mark);  ///< the host program waits until its queue has come to the mark; not at all when it was never set
+  void (*await_mark)(void* queue, void* mark);  ///< what this queue is handed from now on comes after the mark
+  void (*pass_mark)(void* mark);  ///< the host waits until its queue has come to the mark; not when it was never set
   /// Host memory that uploads are read from while the host program goes on.
   std::byte* (*allocate_staging)(std::size_t bytes);
   void (*release_staging)(std::byte* memory) noexcept;

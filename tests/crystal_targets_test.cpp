@@ -10,7 +10,7 @@ using namespace fringe::test;
 
 namespace {
 
-/// Densities within a radian of one phase, which keeps away from where arg jumps; zeros outside a ball, another one for each sample.
+/// Densities within a radian of one phase, which keeps away from where arg jumps; zeros outside a ball, another for each sample.
 template <class T>
 Array<T> random_crystals(const Shape& s, unsigned seed) {
   Array<T> a = random_array<T>(s, seed, 0.3);
@@ -30,13 +30,15 @@ Array<T> random_crystals(const Shape& s, unsigned seed) {
 }  // namespace
 
 TEST_SUITE("crystal_targets") {
-  TEST_CASE("math: three voxels in a row; their twin is conjugated and turned about the middle, without the layer that has no other") {
+  TEST_CASE("math: three voxels in a row; their twin is conjugated and turned, without the layer that has no counterpart") {
     Stream stream;
     const Shape s{1, 1, 1, 4, 2};
     for (const auto* table : backends()) {
       Array<float> object(s), amplitude(s.with_channels(1)), phase(s.with_channels(1)), field(s);
       std::fill(object.begin(), object.end(), 0.0F);
-      const auto set = [&](Index w, float a, float phi) { object[2 * w] = a * std::cos(phi), object[2 * w + 1] = a * std::sin(phi); };
+      const auto set = [&](Index w, float a, float phi) {
+        object[2 * w] = a * std::cos(phi), object[2 * w + 1] = a * std::sin(phi);
+      };
       set(0, 7, 0.3F), set(1, 1, 0.5F), set(2, 2, 0.9F);
       table->crystal_targets(stream, false, object, amplitude, phase, field);
       const float a[] = {7, 1, 2, 0}, phi[] = {0, 0.2F, 0.6F, 0};
@@ -57,7 +59,7 @@ TEST_SUITE("crystal_targets") {
     }
   }
 
-  TEST_CASE("backends: every table equals the reference in double, of crystals and twins, odd and even extents, several samples") {
+  TEST_CASE("backends: every table equals the reference in double, of crystals and twins, odd and even extents") {
     for (const auto* table : backends())
       for (const Shape& s : {Shape{1, 1, 1, 1, 2}, Shape{3, 5, 6, 7, 2}, Shape{2, 8, 8, 8, 2}, Shape{2, 13, 16, 17, 2}})
         for (const bool twin : {false, true}) {

@@ -24,7 +24,7 @@ int phase(Options& o, const Common& common) {
   o.phase.folder = o.outputs.front() + ".phase";
   const bool resumed = o.phase.time_limit == 0 && std::filesystem::exists(o.phase.folder);
   if (resumed && !common.quiet) fmt::print("going on with what is in {}\n", o.phase.folder);
-  choose_kernels({}, common);
+  o.phase.backend = chosen_backend(common);
   watch_signals();
   Phased done;
   {
@@ -66,6 +66,7 @@ void add_phase(CLI::App& app, Common& common, Action& action) {
   c->add_option("--time", o->time,
                 "time for everything: 90, 90s, 2m, 1h (default: what it takes, two minutes at 64^3 on two cores)")
       ->type_name("TIME");
+  add_device_option(*c, common, "projections, network and polish");
   add_tune_option(*c, common);
   add_common_options(*c, common);
   c->callback([o, &common, &action] {

@@ -11,7 +11,8 @@ std::size_t bytes(const Tensor<float>& t) { return t ? static_cast<std::size_t>(
 
 }  // namespace
 
-DeviceBatches::DeviceBatches(Context<float>& context, const Backend& backend, Dataset& data, FitInput input, Index count, bool twin)
+DeviceBatches::DeviceBatches(Context<float>& context, const Backend& backend, Dataset& data, FitInput input, Index count,
+                             bool twin)
     : context_(context), feeder_(backend, context.stream.threads()), data_(data), input_(input), count_(count),
       staging_{{{{nullptr, context.device().release_staging}, {nullptr, context.device().destroy_mark}},
                 {{nullptr, context.device().release_staging}, {nullptr, context.device().destroy_mark}}}},
@@ -103,8 +104,8 @@ const Batch& DeviceBatches::make() {
 
 void DeviceBatches::make_input() {
   if (input_ != FitInput::autocorrelation) {
-    context_.launch(&K::relative_amplitude, "relative_amplitude", input_ == FitInput::logarithm, batch_.targets.magnitude.read(),
-                    batch_.input.view());
+    context_.launch(&K::relative_amplitude, "relative_amplitude", input_ == FitInput::logarithm,
+                    batch_.targets.magnitude.read(), batch_.input.view());
     return;
   }
   const Tensor<float> z(context_, batch_.input.shape());

@@ -1,8 +1,8 @@
-// Batches of training crystals that are made on a device. What goes there is a crystal's density, and the pattern where it is stored (or
-// nothing: it is drawn there); input and targets are made of it by kernels.
+// Batches of training crystals that are made on a device. What goes there is a crystal's density, and the pattern where it is
+// stored (or nothing: it is drawn there); input and targets are made of it by kernels.
 //
-// The next batch comes while the network works on this one, on a queue of its own: it is read from the set into page-locked memory and
-// copied from there, or drawn. Between the queues there are marks, so that nobody waits but who is ahead:
+// The next batch comes while the network works on this one, on a queue of its own: it is read from the set into page-locked
+// memory and copied from there, or drawn. Between the queues there are marks, so that nobody waits but who is ahead:
 //
 //   queue of the batches   | copy k+1 to `incoming`, as soon as k has been taken from there | ...
 //   queue of the network   | take k from `incoming` | make, forward, loss, backward of k    | take k+1 | ...
@@ -17,16 +17,18 @@ namespace fringe {
 
 class DeviceBatches {
  public:
-  /// `count` visits to a batch. The network works on `context`, whose device is `backend`'s. Without `twin` there are no twin's targets.
+  /// `count` visits to a batch. The network works on `context`, whose device is `backend`'s. Without `twin` there are no twin's
+  /// targets.
   DeviceBatches(Context<float>& context, const Backend& backend, Dataset& data, FitInput input, Index count, bool twin);
   DeviceBatches(const DeviceBatches&) = delete;
   DeviceBatches& operator=(const DeviceBatches&) = delete;
   ~DeviceBatches();
 
-  /// Hands over the visits from `first` on. Crystals that are drawn are waited for round by round (device_simulation.h), on their queue.
+  /// Hands over the visits from `first` on. Crystals that are drawn are waited for round by round (device_simulation.h), on
+  /// their queue.
   void next(Index first);
-  /// What the network gets of the batch that next() has handed over: the same memory each time. Launches alone, for a recorded step.
-  /// As Dataset::training on the host, to rounding.
+  /// What the network gets of the batch that next() has handed over: the same memory each time. Launches alone, for a recorded
+  /// step. As Dataset::training on the host, to rounding.
   const Batch& make();
 
  private:

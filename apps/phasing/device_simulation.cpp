@@ -12,8 +12,8 @@ namespace {
 
 using K = KernelTable<float>;
 
-/// The densities of the first forms that fit, each crystal's from its own series of them. Every round has room for all, so that memory is
-/// asked for once.
+/// The densities of the first forms that fit, each crystal's from its own series of them. Every round has room for all, so that
+/// memory is asked for once.
 void draw_densities(Context<float>& context, std::vector<CrystalDraw>& draws, bool smooth, const Tensor<float>& densities) {
   const Shape& s = densities.shape();
   std::vector<std::size_t> pending(draws.size());
@@ -87,8 +87,8 @@ void expose_objects(Context<float>& context, std::uint64_t seed, std::span<const
   context.launch(&K::pad_centred_forward, "pad_centred_forward", objects.read(), field.view());
   context.launch(&K::fft3d_forward, "fft3d_forward", field.read(), field.view());
   context.launch(&K::intensity_forward, "intensity_forward", field.read(), intensities.view());
-  context.launch(&K::photon_noise, "photon_noise", seed, static_cast<std::uint32_t>(Draw::photons), exposures, intensities.read(),
-                 intensities.view());
+  context.launch(&K::photon_noise, "photon_noise", seed, static_cast<std::uint32_t>(Draw::photons), exposures,
+                 intensities.read(), intensities.view());
 }
 
 DrawnCrystals draw_crystals(Context<float>& context, std::uint64_t seed, std::span<const std::uint64_t> indices,

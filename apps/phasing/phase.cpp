@@ -76,7 +76,7 @@ class Phasing {
       polish_best();
       if (best_.what != before) make_uniform({best_.object}, 1);
     } catch (const DeviceError& error) {  // what was found before is good
-      failure_ = error.what();
+      fails(error.what());
     }
     return conclude(ended);
   }
@@ -101,6 +101,12 @@ class Phasing {
     if (!pattern_.truth.empty()) step.true_error = align(object, pattern_.truth, {.threads = options_.threads}).error;
     done_.steps.push_back(std::move(step));
   }
+  /// The device has: what is the best now is the result.
+  void fails(const std::string& why) {
+    const std::lock_guard lock(mutex_);
+    if (failure_.empty()) failure_ = why;
+  }
+  bool over(double share = 1) const { return stop_ != 0 || !failure_.empty() || left(share) <= 0; }
   double left(double share = 1) const {
     return options_.time_limit > 0 ? share * options_.time_limit - since(started_) : std::numeric_limits<double>::infinity();
   }
@@ -115,34 +121,44 @@ class Phasing {
   /// the folder. `settings(k)`: of run number k.
   std::vector<Member> iterate_all(const std::string& step, const std::string& what, const char* folder, Index count,
                                   double share, const std::function<IterateOptions(Index)>& settings) {
-    std::atomic<int> over{stop_ != 0};  // the signal, or the time is
+    std::atomic<int> ends{stop_ != 0};  // the signal, the time, or the device
     const RunStart run = [&](const StartJob& job) {
       IterateOptions o = settings(job.number);
       o.starts = 1;
       o.seed = options_.seed;
       o.threads = job.threads;
+      o.backend = options_.backend;
       if (options_.time_limit > 0) o.time_limit = std::max(1e-3, left(share));
-      auto r = iterate(
-          pattern_, o,
-          [&](const IterateProgress& p) { job.progress(static_cast<double>(p.iteration) / static_cast<double>(p.iterations)); },
-          stop_);
-      if (stop_ != 0) {
+      Reconstruction r;
+      try {
+        r = iterate(
+            pattern_, o,
+            [&](const IterateProgress& p) { job.progress(static_cast<double>(p.iteration) / static_cast<double>(p.iterations)); },
+            stop_);
+      } catch (const DeviceError& error) {
+        fails(error.what());
+        ends = 1;
+        throw;
+      }
+      if (!r.failure.empty()) fails(r.failure);
+      if (stop_ != 0 || !r.failure.empty()) {
         offer("an unfinished start", r.object);
-        over = 1;
+        ends = 1;
       }
       return r;
     };
     const auto report = [&](const EnsembleProgress& p) {
-      if (p.done > 0 && left(share) <= 0) over = 1;
+      if (p.done > 0 && left(share) <= 0) ends = 1;
       progress_({step, p.share, std::min(best_.score, std::isnan(p.best) ? best_.score : p.best), since(started_)});
     };
     const auto begin = Clock::now();
-    EnsembleOptions keeping{.starts = count, .threads = options_.threads};
+    EnsembleOptions keeping{
+        .starts = count, .threads = options_.threads, .side_by_side = options_.backend.device->host_memory};
     if (!folder_.empty()) {
       keeping.folder = (fs::path(folder_) / folder).string();
       keeping.fingerprint = fingerprint();
     }
-    auto ran = run_starts(keeping, run, report, over);
+    auto ran = run_starts(keeping, run, report, ends);
     require(!ran.members.empty() || !best_.object.empty() || stop_ != 0, "phase: no start came to its end: {}",
             ran.failures.empty() ? "the time is too short" : ran.failures.front());
     std::sort(ran.members.begin(), ran.members.end(), [](const Member& a, const Member& b) { return a.score() < b.score(); });
@@ -164,7 +180,7 @@ class Phasing {
   }
 
   std::vector<Member> carry_on(const std::vector<Member>& found) {
-    if (stop_ != 0 || found.empty() || left(finish_share) <= 0) return {};
+    if (found.empty() || over(finish_share)) return {};
     const auto count = std::min<Index>(survivors, static_cast<Index>(found.size()));
     return iterate_all("the best carried on", "best ones carried on", finish_folder, count, finish_share, [&](Index k) {
       const Member& m = found[static_cast<std::size_t>(k)];
@@ -192,7 +208,7 @@ class Phasing {
   void network() {
     const Extent& e = pattern_.intensity.extent;
     const bool drawable = std::all_of(e.begin(), e.end(), [](Index n) { return n % 2 == 0 && n >= 8; });
-    if (stop_ != 0 || !drawable || left(network_share) <= 0) return;
+    if (!drawable || over(network_share)) return;
     const auto chosen = preferred();
     const Volume<Complex>& from = chosen ? chosen->fit->object : best_.object;
     if (!centred(from)) return;
@@ -202,10 +218,12 @@ class Phasing {
     o.fit.network.levels = default_levels(e);
     o.seed = options_.seed;
     o.threads = options_.threads;
+    o.backend = options_.backend;
     if (options_.time_limit > 0) o.time_limit = left(network_share);
     if (!folder_.empty()) {
-      // Its sums depend on the number of threads; so does what goes on from here.
-      o.checkpoint = (fs::path(folder_) / fmt::format("{}-{}.h5", network_state, options_.threads)).string();
+      // Its sums depend on the number of threads, or the device; so does what goes on from here.
+      const std::string where = options_.backend.index < 0 ? std::to_string(options_.threads) : options_.backend.device->name;
+      o.checkpoint = (fs::path(folder_) / fmt::format("{}-{}.h5", network_state, where)).string();
       o.checkpoint_interval = options_.checkpoint_interval;
       o.resume = fs::exists(o.checkpoint);
     }
@@ -217,30 +235,30 @@ class Phasing {
                      since(started_)});
         },
         stop_);
-    failure_ = r.failure;
+    if (!r.failure.empty()) fails(r.failure);
     if (r.curves.at("chi2").value.empty()) return;  // interrupted while it learned
     consider("the network, from the best so far", r.object, begin);
     const auto drawn = centred(r.object);
-    if (stop_ != 0 || left() <= 0 || !drawn) return;
+    if (over() || !drawn) return;
     begin = Clock::now();
     IterateOptions i;
     i.recipe = parse_recipe(last_recipe);
     i.seed = options_.seed;
     i.starts = 1;
     i.threads = options_.threads;
+    i.backend = options_.backend;
     i.shrinks = false;
     begin_with(i, *drawn);
-    consider("projections, from the network's crystal",
-             iterate(
-                 pattern_, i, [](const IterateProgress&) {}, stop_)
-                 .object,
-             begin);
+    const auto projected = iterate(
+        pattern_, i, [](const IterateProgress&) {}, stop_);
+    if (!projected.failure.empty()) fails(projected.failure);
+    consider("projections, from the network's crystal", projected.object, begin);
   }
 
   void polish_best() {
-    if (stop_ != 0 || left() <= 0) return;
+    if (over()) return;
     const auto begin = Clock::now();
-    Context<float> context(default_table(), options_.threads);
+    Context<float> context(options_.backend, options_.threads);
     const FitProblem problem(context, pattern_, free_, FitInput::logarithm);
     progress_({"the single voxels are polished", 0, best_.score, since(started_)});
     PolishOptions polishing;
@@ -251,9 +269,9 @@ class Phasing {
 
   /// Fits of nearly uniform density from these objects; of each strength of the prior the likeliest is kept.
   void make_uniform(const std::vector<Volume<Complex>>& from, double share) {
-    if (stop_ != 0 || left(share) <= 0) return;
+    if (over(share)) return;
     const auto begin = Clock::now();
-    Context<float> context(default_table(), options_.threads);
+    Context<float> context(options_.backend, options_.threads);
     for (std::size_t k = 0; k < from.size(); ++k) {
       UniformDensityOptions o;
       o.time_limit = left(share);
@@ -321,7 +339,7 @@ class Phasing {
                        {"seed", std::to_string(options_.seed)},
                        {"time_limit", fmt::format("{}", options_.time_limit)},
                        {"threads", std::to_string(options_.threads)}};
-    r.device = device_name();
+    r.device = device_;
     r.start_time = start_time_;
     r.failure = failure_;
     done_.kept = best_.what;
@@ -353,7 +371,8 @@ class Phasing {
   std::vector<UniformDensityFit> uniform_;  ///< of each strength the likeliest
   Phased done_;
   Clock::time_point started_ = Clock::now();
-  std::string start_time_ = utc_now(), failure_;
+  std::string start_time_ = utc_now(), device_ = options_.backend.name();  // of a device that has failed nothing can be asked
+  std::string failure_;  ///< why a device did not get further
 };
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include <optional>
 
 #include "apps/phasing/pattern.h"
+#include "engine/backend.h"
 
 namespace fringe {
 
@@ -24,6 +25,7 @@ struct PhaseOptions {
   std::uint64_t seed = 1;
   double time_limit = 0;  ///< [s] for everything, 0: as long as it takes
   int threads = 1;
+  Backend backend = {};  ///< of the projections, the network and the polish; on a device starts come one after another
   /// Of what is done: every start that has ended, and the state of the network. Made when missing, empty: nothing is
   /// kept. A run with a time limit keeps nothing: what it has is what the clock left.
   std::string folder = {};
@@ -55,7 +57,8 @@ struct Phased {
 };
 
 /// `stop` as of refine(): the best so far is the result then. The same seed gives the same result unless the time limit cuts
-/// it. Throws Error for a folder of another pattern or seed.
+/// it. When the device fails the best so far is the result, and its `failure` says why; when nothing was there yet, that is thrown.
+/// Throws Error for a folder of another pattern or seed.
 Phased phase(const Pattern& pattern, const PhaseOptions& options, const std::function<void(const PhaseProgress&)>& progress,
              const std::atomic<int>& stop);
 

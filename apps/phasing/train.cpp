@@ -107,7 +107,8 @@ class Training {
     return n;
   }
   static const TrainOptions& checked(const TrainOptions& o, const Ranks& ranks) {
-    require(o.batch % o.micro_batch == 0, "train: a batch of {} is no multiple of the micro-batch of {}", o.batch, o.micro_batch);
+    require(o.batch % o.micro_batch == 0, "train: a batch of {} is no multiple of the micro-batch of {}", o.batch,
+            o.micro_batch);
     const Index micro_batches = o.batch / o.micro_batch;
     require(micro_batches >= ranks.size(), "train: {} ranks share {} micro-batches of {}; some would have nothing to do",
             ranks.size(), micro_batches, o.micro_batch);

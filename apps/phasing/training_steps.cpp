@@ -15,8 +15,9 @@ std::vector<Tensor<float>> like(Context<float>& context, const std::vector<Tenso
 
 TrainingSteps::TrainingSteps(Context<float>& context, const TrainOptions& options, const Ranks& ranks, Dataset& data,
                              Network<float>& network, Optimizer<float>& optimizer)
-    : context_(context), options_(options), ranks_(ranks), data_(data), network_(network), optimizer_(optimizer), tape_(context),
-      micro_batches_(options.batch / options.micro_batch), own_((micro_batches_ - ranks.rank() + ranks.size() - 1) / ranks.size()),
+    : context_(context), options_(options), ranks_(ranks), data_(data), network_(network), optimizer_(optimizer),
+      tape_(context), micro_batches_(options.batch / options.micro_batch),
+      own_((micro_batches_ - ranks.rank() + ranks.size() - 1) / ranks.size()),
       losses_(context, sample_vector(options.micro_batch)), history_(context, {most_unread, own_, 1, 1, options.micro_batch}),
       replay_(context) {
   if (!context.device().host_memory)
@@ -30,7 +31,8 @@ TrainingSteps::TrainingSteps(Context<float>& context, const TrainOptions& option
   statistics_before_ = like(context, statistics_);
 }
 
-void TrainingSteps::sum(bool overwrite, float divisor, const std::vector<Tensor<float>>& x, const std::vector<Tensor<float>>& y) {
+void TrainingSteps::sum(bool overwrite, float divisor, const std::vector<Tensor<float>>& x,
+                        const std::vector<Tensor<float>>& y) {
   std::vector<AccumulateSlot<float>> slots;
   for (std::size_t i = 0; i < x.size(); ++i) slots.push_back({x[i].read(), y[i].view()});
   context_.launch(&KernelTable<float>::accumulate, "accumulate", AccumulateParams<float>{overwrite, divisor},

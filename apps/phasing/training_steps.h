@@ -1,8 +1,9 @@
 // The steps of supervised training: forward, loss and backward of every micro-batch, the sum of their gradients, the optimizer.
 //
-// On the host a step is done when the call returns. On a device it is only handed over: a micro-batch is one graph (engine/replay.h), of
-// which there are kinds: the first of a step begins the sums, the last, when there is one process, ends with the optimizer. The losses
-// stay there until somebody reads them. Several processes meet on the host, so there every step is waited for.
+// On the host a step is done when the call returns. On a device it is only handed over: a micro-batch is one graph
+// (engine/replay.h), of which there are kinds: the first of a step begins the sums, the last, when there is one process, ends
+// with the optimizer. The losses stay there until somebody reads them. Several processes meet on the host, so there every step
+// is waited for.
 #pragma once
 #include <memory>
 #include <vector>
@@ -15,11 +16,11 @@ namespace fringe {
 
 class TrainingSteps {
  public:
-  TrainingSteps(Context<float>& context, const TrainOptions& options, const Ranks& ranks, Dataset& data, Network<float>& network,
-                Optimizer<float>& optimizer);
+  TrainingSteps(Context<float>& context, const TrainOptions& options, const Ranks& ranks, Dataset& data,
+                Network<float>& network, Optimizer<float>& optimizer);
 
-  /// Step `number`, counted from 0. `stopping` becomes true when it is on any rank. A step that finds `most_unread` losses reads
-  /// them itself.
+  /// Step `number`, counted from 0. `stopping` becomes true when it is on any rank. A step that finds `most_unread` losses
+  /// reads them itself.
   void step(Index number, const StepPlan& plan, bool& stopping);
   /// The losses of the steps since the last call, over all ranks; waits for them.
   std::vector<double> read();
@@ -28,7 +29,6 @@ class TrainingSteps {
   static constexpr Index most_unread = 20;
 
  private:
-  Batch next_batch(Index first);
   void compute(const Batch& batch, bool first, bool last);
   void fetch();
   void meet(bool& stopping);

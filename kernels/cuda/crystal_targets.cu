@@ -1,5 +1,5 @@
-// Strategy: two launches, blockIdx.y the crystal: its sum and least phase in pieces; then every block puts the pieces together and a
-// thread makes all of a voxel. A twin's voxels are read backwards, which still fills whole sectors.
+// Strategy: two launches, blockIdx.y the crystal: its sum and least phase in pieces; then every block puts the pieces together
+// and a thread makes all of a voxel. A twin's voxels are read backwards, which still fills whole sectors.
 #include "kernels/crystal_targets.h"
 
 #include "kernels/cuda/maximum.cuh"

@@ -1,4 +1,5 @@
-// The largest of the numbers that the threads of a block hold, and so of the numbers of a sample: in pieces, as reduce.cuh's sums.
+// The largest of the numbers that the threads of a block hold, and so of the numbers of a sample: in pieces, as reduce.cuh's
+// sums.
 #pragma once
 #include "kernels/cuda/reduce.cuh"
 

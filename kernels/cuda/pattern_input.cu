@@ -1,5 +1,5 @@
-// Strategy: a thread takes one voxel after another; the largest amplitude of a sample (blockIdx.y) in pieces, which every block puts
-// together; the centre of an autocorrelation is read by all.
+// Strategy: a thread takes one voxel after another; the largest amplitude of a sample (blockIdx.y) in pieces, which every block
+// puts together; the centre of an autocorrelation is read by all.
 #include "kernels/pattern_input.h"
 
 #include "kernels/cuda/elementwise.cuh"

@@ -10,6 +10,7 @@
 #include "apps/cli/commands.h"
 #include "apps/io/crystal_set.h"
 #include "apps/io/cxi.h"
+#include "apps/phasing/phase.h"
 #include "apps/phasing/refine.h"
 #include "apps/phasing/train.h"
 #include "tests/apps/files.h"
@@ -309,5 +310,119 @@ TEST_SUITE("failure") {
     emulation::repair();
     machine->kernel_error = 700;
     CHECK_THROWS_AS(run(0), DeviceError);
+  }
+
+  TEST_CASE("memory runs out while training: an error before an epoch has ended, the best model so far after, and nothing leaks") {
+    if (kernel_by_kernel()) return;
+    const Machine machine;
+    const Folder folder("failure_train");
+    const std::string model = folder / "model.h5", set = folder / "set.h5";
+    std::string error;
+    REQUIRE(run_program({"simulate", "-q", "--count", "5", "--size", "12", "--semi-axis", "0.22,0.3", "-o", set}, error) == 0);
+    // The second epoch is SGD's, and its momentum the last that asks for memory.
+    const std::vector<std::string> command{"train", set, "-o", model, "-q", "--device", "cuda:0", "--width", "1", "--levels", "1",
+                                           "--epochs", "2", "--batch", "2", "--micro-batch", "1", "--schedule", "alternating"};
+    const auto& counters = emulation::counters();
+    const auto held = [&] { return counters.allocations - counters.frees; };
+    TrainOptions options;
+    options.data.set = set;
+    options.network.levels = 1;
+    options.network.width = 1;
+    options.network.separable = false;
+    options.batch = 2, options.micro_batch = 1;
+    options.epochs = 2;
+    options.schedule = {.schedule = Schedule::alternating, .rate = 0.002, .period = 1};
+    options.backend = small_run().backend;
+    const auto run = [&] { return train(options, Ranks(), [](const TrainProgress&) {}, go); };
+    const std::size_t before = counters.allocations, held_before = held();
+    REQUIRE(run().failure.empty());
+    CHECK(held() == held_before);
+    const std::size_t all = counters.allocations - before;
+    for (const std::size_t n : {std::size_t{0}, all / 3, all - 1}) {
+      CAPTURE(n);
+      machine->allocations = n;
+      std::optional<TrainResult> r;
+      std::string message;
+      try {
+        r = run();
+        message = r->failure;
+      } catch (const OutOfMemory& e) {
+        message = e.what();
+      }
+      CHECK(contains(message, "out of device memory: 1 MB asked for, 81"));
+      CHECK(contains(message, "use a smaller --width, --micro-batch"));
+      CHECK(held() == held_before);
+      CHECK(r.has_value() == (n == all - 1));
+      if (!r) continue;
+      CHECK(r->best_epoch == 1);
+      CHECK(r->epochs.size() == 1);
+      CHECK(r->best.number("model.size") == 12);
+      CHECK(r->last.numbers.empty());
+    }
+    emulation::repair();
+    machine->memory = 0;
+    CHECK(run_program(command, error) == 1);
+    CHECK(contains(error, "0 MB of 0 MB free"));
+    CHECK_FALSE(std::filesystem::exists(model));
+  }
+
+  TEST_CASE("phase: a device that fails while projections, or the network, run leaves the best so far, and the command goes on") {
+    if (kernel_by_kernel()) return;
+    const Machine machine;
+    const Folder folder("failure_phase");
+    const std::string input = folder / "pattern.cxi", output = folder / "result.cxi", report = folder / "report.json";
+    io::write_pattern(input, emulation::small_pattern(), "test");
+    const std::vector<std::string> command{"phase", input, "-o", output, "-q", "--device", "cuda:0", "--json", report};
+    std::string error;
+    // Nothing was found yet.
+    machine->memory = 0;
+    CHECK(run_program(command, error) == 1);
+    CHECK_MESSAGE(contains(error, "no start came to its end: start 0: out of device memory: "), error);
+    CHECK(contains(error, "0 MB of 0 MB free; use a smaller"));
+    CHECK_FALSE(std::filesystem::exists(output));
+    emulation::repair();
+
+    // The third start fails; two have ended.
+    PhaseOptions options{.backend = small_run().backend};
+    std::size_t told = 0;
+    const auto found = phase(
+        emulation::small_pattern(), options,
+        [&](const PhaseProgress& p) {
+          if (p.share >= 2.0 / 40 && told++ == 0) machine->kernel_error = 700, machine->failing_kernel = "modulus_projection";
+        },
+        go);
+    emulation::repair();
+    CHECK(told > 0);
+    CHECK(contains(found.result.failure, "cudaErrorIllegalAddress"));
+    CHECK(names(found.result.failure, "modulus_projection_kernel"));
+    CHECK(found.result.metrics.at("searched") == 2);
+    CHECK(std::isfinite(found.result.metrics.at("free_llk")));
+    CHECK(found.result.object.size() == 216);
+
+    // The CPU has searched and was stopped; the network, on the device, fails in its first step, or finds no memory.
+    options.folder = output + ".phase";
+    options.backend = {};
+    std::atomic<int> stop{0};
+    phase(
+        emulation::small_pattern(), options, [&](const PhaseProgress& p) { stop = contains(p.step, "network") ? 2 : 0; }, stop);
+    for (const bool memory : {false, true}) {
+      CAPTURE(memory);
+      if (memory)
+        machine->allocations = 20;
+      else
+        machine->kernel_error = 700, machine->failing_kernel = "adam_step";
+      CHECK(run_program(command, error) == 1);
+      emulation::repair();
+      // The network's steps are eager or recorded by then, and the message names the latest sixteen kernels, or the record.
+      CHECK_MESSAGE(contains(error, memory ? "out of device memory: " : "kernels launched since the last wait"), error);
+      CHECK(contains(error, "; the best result so far is written"));
+      const auto r = io::read_reconstruction(output);
+      CHECK(r.object.size() == 216);
+      CHECK(r.metrics.at("searched") == 40);
+      CHECK(contains(r.configuration.at("interrupted"), memory ? "out of device memory" : "cudaErrorIllegalAddress"));
+      CHECK(contains(test::contents(report), "\"failure\": \""));
+      CHECK(std::filesystem::exists(output + ".phase"));
+      std::filesystem::remove(output);
+    }
   }
 }

@@ -112,7 +112,7 @@ struct Bench {
 }  // namespace
 
 TEST_SUITE("training") {
-  TEST_CASE("batches made on the device are the host's: of sets with and without patterns, drawn, with noise and without, every input") {
+  TEST_CASE("batches made on the device are the host's: of sets with and without patterns, drawn, with noise, every input") {
     const Folder folder("training_batches");
     const std::string stored = write_set(folder / "patterns.h5", 9, true), objects = write_set(folder / "objects.h5", 9, false);
     for (const std::string& set : {stored, objects, std::string()})
@@ -135,7 +135,8 @@ TEST_SUITE("training") {
             batches.next(first);
             const Batch& found = batches.make();
             for (const bool twin : {false, true}) {
-              const auto &x = twin ? found.targets.twin : found.targets.given, &y = twin ? expected.targets.twin : expected.targets.given;
+              const auto& x = twin ? found.targets.twin : found.targets.given;
+              const auto& y = twin ? expected.targets.twin : expected.targets.given;
               CHECK(share(x.amplitude, y.amplitude) < 1e-5);
               CHECK(share(x.phase, y.phase) < 1e-3);
               CHECK(share(x.field, y.field) < 1e-3);
@@ -147,7 +148,7 @@ TEST_SUITE("training") {
         }
   }
 
-  TEST_CASE("training of several micro-batches to a step follows the CPU's: from sets, drawn, with noise, ADAM and SGD by turns") {
+  TEST_CASE("training of several micro-batches to a step follows the CPU's: from sets, drawn, with noise, ADAM and SGD") {
     const Folder folder("training_follows");
     const std::string stored = write_set(folder / "patterns.h5", 14, true);
     for (const int kind : {0, 1, 2, 3}) {
