@@ -58,6 +58,6 @@ import json, sys
 here, arm = (json.load(open(name)) for name in sys.argv[1:])
 for key in "chi2", "pearson", "free_llk":
     print(f"{key}: {here[key]:.9g} here, {arm[key]:.9g} on Arm")
-    if abs(here[key] - arm[key]) > 1e-4 * abs(here[key]):
-        sys.exit(f"arm64: {key} differs by more than 1e-4 after two epochs")
+    if abs(here[key] - arm[key]) > 1e-3 * abs(here[key]):
+        sys.exit(f"arm64: {key} differs by more than 1e-3 after two epochs")
 PYTHON
