@@ -68,13 +68,16 @@ class Phasing {
       consider(fmt::format("the average of the best {:.0f}", r.metrics.at("kept")), r.object, begin);
     }
     try {
+      polish_best();
       std::vector<Volume<Complex>> from{best_.object};
       for (const Member& m : ended) from.push_back(m.object);
       make_uniform(from, uniform_share);
       const std::string before = best_.what;
       network();
-      polish_best();
-      if (best_.what != before) make_uniform({best_.object}, 1);
+      if (best_.what != before) {
+        polish_best();
+        make_uniform({best_.object}, 1);
+      }
     } catch (const DeviceError& error) {  // what was found before is good
       fails(error.what());
     }

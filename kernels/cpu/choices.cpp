@@ -3,11 +3,16 @@
 #include <cctype>
 #include <chrono>
 
+#include <fmt/core.h>
+
 #include "kernels/cpu/convolution_tiles.h"
 #include "kernels/libraries.h"
 
 namespace fringe::cpu {
 namespace {
+
+/// To be raised when there are other candidates for some work than before: what was kept is then measured again.
+constexpr int candidates = 2;
 
 /// As many runs as take 2 ms.
 double seconds(const Stream&, const std::function<void()>& run) {
@@ -32,7 +37,8 @@ void measure_kernels(const std::string& machine, const std::string& folder, bool
   std::string name = machine.substr(0, machine.find(','));
   for (char& c : name)
     if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
-  chooser().measure(machine + (tiles_available() ? ", tiles" : ""), folder.empty() ? "" : folder + "/cpu_" + name + ".txt", renew);
+  const std::string device = fmt::format("{}{}, candidates {}", machine, tiles_available() ? ", tiles" : "", candidates);
+  chooser().measure(device, folder.empty() ? "" : folder + "/cpu_" + name + ".txt", renew);
 }
 
 std::string kernel_choice() { return chooser().described(); }
