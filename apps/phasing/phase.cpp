@@ -68,16 +68,14 @@ class Phasing {
       consider(fmt::format("the average of the best {:.0f}", r.metrics.at("kept")), r.object, begin);
     }
     try {
-      polish_best();
       std::vector<Volume<Complex>> from{best_.object};
       for (const Member& m : ended) from.push_back(m.object);
       make_uniform(from, uniform_share);
       const std::string before = best_.what;
       network();
-      if (best_.what != before) {
-        polish_best();
-        make_uniform({best_.object}, 1);
-      }
+      polish_voxels("the best so far", Volume<Complex>(best_.object));  // a copy: what is better takes its place
+      polish_voxels("the best of the starts", ended.front().object);
+      if (best_.what != before) make_uniform({best_.object}, 1);
     } catch (const DeviceError& error) {  // what was found before is good
       fails(error.what());
     }
@@ -258,7 +256,7 @@ class Phasing {
     consider("projections, from the network's crystal", projected.object, begin);
   }
 
-  void polish_best() {
+  void polish_voxels(const char* whose, const Volume<Complex>& object) {
     if (over()) return;
     const auto begin = Clock::now();
     Context<float> context(options_.backend, options_.threads);
@@ -266,8 +264,8 @@ class Phasing {
     progress_({"the single voxels are polished", 0, best_.score, since(started_)});
     PolishOptions polishing;
     polishing.time_limit = left();
-    const auto polished = polish(context, problem, best_.object, polishing, stop_);
-    consider(fmt::format("the best so far, polished for {} steps", polished.steps), polished.object, begin);
+    const auto polished = polish(context, problem, object, polishing, stop_);
+    consider(fmt::format("{}, polished for {} steps", whose, polished.steps), polished.object, begin);
   }
 
   /// Fits of nearly uniform density from these objects; of each strength of the prior the likeliest is kept.

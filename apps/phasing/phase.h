@@ -2,11 +2,11 @@
 // no fit has seen.
 //
 //   1. many short starts of projections; those of small free LLK go on, the others end there
-//   2. the survivors are carried to their end, each inside the support it has found, and averaged; the single voxels of the best are
-//      polished
+//   2. the survivors are carried to their end, each inside the support it has found, and averaged
 //   3. the single voxels are fitted to the photons, from the best of them, ever more strongly believing in a uniform density
 //      (uniform_density_fit.h)
-//   4. the network is handed what is then the result, and projections the network's crystal; where they are better, polish and 3 again
+//   4. the network is handed what is then the result, and projections the network's crystal; the single voxels of the best are
+//      polished; where these are better, 3 again from the best
 //   5. each of these is a candidate. The result is that of the smallest free LLK, or of the strongest prior that the held-out
 //      voxels do not tell from it
 //
