@@ -6,6 +6,7 @@
 #include <numbers>
 #include <utility>
 
+#include "apps/phasing/fit_voxels.h"
 #include "apps/phasing/network_output.h"
 #include "apps/phasing/random.h"
 #include "layers/diffraction.h"
@@ -20,8 +21,6 @@ double DensityPrior::at(double t) const {
 }
 
 namespace {
-
-Shape shape_of(const Extent& extent) { return {1, extent[0], extent[1], extent[2], 1}; }
 
 /// A sum of sixteen cosines of random direction and phase, about one period or less across the array.
 void draw_smooth_phase(std::uint64_t seed, double rms, View<float> phase) {
@@ -55,23 +54,13 @@ double pearson_weight(double t) {
 }  // namespace
 
 FitProblem::FitProblem(Context<float>& context, const Pattern& p, const Mask& held_out, FitInput kind)
-    : pattern(p), free(held_out), measured(context.host(), shape_of(p.intensity.extent)),
-      weights(context.host(), measured.shape()) {
-  const auto count = static_cast<double>(p.intensity.size());
-  double sum = 0, largest = 0;
-  for (Index i = 0; i < p.intensity.size(); ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    const bool used = p.measured(i) && (free.empty() || free.data[at] == 0);
-    const double intensity = used ? static_cast<double>(p.intensity.data[at]) : 0;
-    weights[i] = used ? 1.0F : 0.0F;
-    measured[i] = static_cast<float>(std::sqrt(intensity));
-    sum += intensity;
-    largest = std::max(largest, intensity);
-  }
-  require(largest > 0, "refine: every measured voxel is zero");
+    : pattern(p), free(held_out) {
+  FitVoxels voxels(context.host(), p, held_out);
+  require(voxels.largest > 0, "refine: every measured voxel is zero");
+  measured = std::move(voxels.amplitude), weights = std::move(voxels.weights);
   // A flat crystal of density 1 and V voxels has sum |F|^2 = N V and max |F| = V: both are met by dividing |F| by this.
-  const double scale = sum / (count * std::sqrt(largest));
-  input = network_input(context.host(), kind, measured, {std::sqrt(largest)});
+  const double scale = voxels.photons / (static_cast<double>(p.intensity.size()) * std::sqrt(voxels.largest));
+  input = network_input(context.host(), kind, measured, {std::sqrt(voxels.largest)});
   for (Index i = 0; i < measured.size(); ++i) measured[i] = static_cast<float>(static_cast<double>(measured[i]) / scale);
   for (auto* tensor : {&input, &measured, &weights}) *tensor = to_device(context, *tensor);
 }

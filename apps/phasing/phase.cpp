@@ -73,8 +73,9 @@ class Phasing {
       make_uniform(from, uniform_share);
       const std::string before = best_.what;
       network();
-      polish_voxels("the best so far", Volume<Complex>(best_.object));  // a copy: what is better takes its place
-      polish_voxels("the best of the starts", ended.front().object);
+      const bool is_start = best_.object.data == ended.front().object.data;
+      polish_voxels("the best so far", best_.object);
+      if (!is_start) polish_voxels("the best of the starts", ended.front().object);
       if (best_.what != before) make_uniform({best_.object}, 1);
     } catch (const DeviceError& error) {  // what was found before is good
       fails(error.what());

@@ -26,8 +26,7 @@ Polished polish(Context<float>& context, const FitProblem& problem, const Volume
   const ScheduleOptions schedule{.schedule = Schedule::cosine, .rate = options.rate};
   Index looks_in_vain = 0;
   for (Index step = 0; step < options.steps && stop == 0 && in_time() && looks_in_vain < options.patience;) {
-    // leaky_relu takes its input's place: a copy, so that the parameter keeps its value.
-    const auto a = autograd::leaky_relu(autograd::weighted_sum<float>({1}, {tape.parameter(voxels.amplitude)}), 0.0F);
+    const auto a = voxels.drawn_amplitude(tape);
     const auto f = diffract(a, tape.parameter(voxels.phase), problem.input.shape());
     const auto loss = autograd::weighted_sum<float>(
         {1, 1},

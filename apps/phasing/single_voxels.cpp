@@ -2,6 +2,7 @@
 
 #include "apps/phasing/metrics.h"
 #include "apps/phasing/network_output.h"
+#include "autograd/ops.h"
 
 namespace fringe {
 namespace {
@@ -44,6 +45,11 @@ SingleVoxels::SingleVoxels(Context<float>& context, const Volume<Complex>& objec
   add_margin(static_cast<float>(margin), first.amplitude, first.phase);
   amplitude = make_parameter(context, "amplitude", first.amplitude);
   phase = make_parameter(context, "phase", first.phase);
+}
+
+Variable<float> SingleVoxels::drawn_amplitude(Tape<float>& tape, double scale) {
+  // leaky_relu takes its input's place: the sum of one is the copy that keeps the parameter's value.
+  return autograd::leaky_relu(autograd::weighted_sum<float>({static_cast<float>(scale)}, {tape.parameter(amplitude)}), 0.0F);
 }
 
 Volume<Complex> SingleVoxels::object() const { return object_of(amplitude.value, phase.value); }

@@ -1,6 +1,7 @@
 // Amplitude and phase of every voxel of a crystal as the unknowns of a fit.
 #pragma once
 #include "apps/phasing/fourier.h"
+#include "autograd/tape.h"
 #include "engine/parameter.h"
 
 namespace fringe {
@@ -12,6 +13,8 @@ struct SingleVoxels {
   /// surface can move outwards as well as inwards. Throws Error for an object of zeros.
   SingleVoxels(Context<float>& context, const Volume<Complex>& object, double margin);
 
+  /// `scale` times the amplitudes, empty voxels zero, for diffract().
+  Variable<float> drawn_amplitude(Tape<float>& tape, double scale = 1);
   /// In units of the density level.
   Volume<Complex> object() const;
 

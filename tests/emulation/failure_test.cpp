@@ -15,6 +15,7 @@
 #include "apps/phasing/train.h"
 #include "tests/apps/files.h"
 #include "tests/emulation/counters.h"
+#include "tests/emulation/emulated.h"
 #include "tests/emulation/small_crystal.h"
 
 using namespace fringe;
@@ -39,8 +40,7 @@ RefineOptions small_run() {
   o.fit.prior = {.weight = 0.3, .on = 0.5, .full = 0.6};  // from the third epoch on, and asks for memory
   o.starts = 1;
   o.polishing = {.steps = 2, .interval = 2};
-  std::string why_cpu;
-  o.backend = choose_backend("cuda:0", why_cpu);
+  o.backend = emulation::emulated();
   REQUIRE(o.backend.index == 0);
   return o;
 }

@@ -9,20 +9,15 @@
 #include "apps/phasing/uniform_density_fit.h"
 #include "tests/apps/simulation_case.h"
 #include "tests/emulation/counters.h"
+#include "tests/emulation/emulated.h"
 #include "tests/emulation/small_crystal.h"
 
 using namespace fringe;
+using emulation::emulated;
 
 namespace {
 
 const std::atomic<int> go{0};
-
-Backend emulated() {
-  std::string why_cpu;
-  const Backend backend = choose_backend("cuda:0", why_cpu);
-  REQUIRE(why_cpu.empty());
-  return backend;
-}
 
 FitOptions small_fit() {
   FitOptions o;

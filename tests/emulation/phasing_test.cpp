@@ -7,21 +7,16 @@
 #include "apps/phasing/iterate.h"
 #include "tests/apps/iterator_case.h"
 #include "tests/emulation/counters.h"
+#include "tests/emulation/emulated.h"
 
 using namespace fringe;
+using emulation::emulated;
 using namespace fringe::test;
 
 namespace {
 
 const std::atomic<int> go{0};
 void quietly(const IterateProgress&) {}
-
-Backend emulated() {
-  std::string why_cpu;
-  const Backend backend = choose_backend("cuda:0", why_cpu);
-  REQUIRE(why_cpu.empty());
-  return backend;
-}
 
 const Pattern& pattern() {
   static const Pattern p = [] {

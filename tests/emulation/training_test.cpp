@@ -8,21 +8,16 @@
 #include "apps/phasing/training_steps.h"
 #include "tests/apps/files.h"
 #include "tests/emulation/counters.h"
+#include "tests/emulation/emulated.h"
 #include "tests/emulation/small_crystal.h"
 
 using namespace fringe;
+using emulation::emulated;
 using fringe::test::Folder;
 
 namespace {
 
 const std::atomic<int> go{0};
-
-Backend emulated() {
-  std::string why_cpu;
-  const Backend backend = choose_backend("cuda:0", why_cpu);
-  REQUIRE(why_cpu.empty());
-  return backend;
-}
 
 /// Steps of six crystals in three micro-batches, as small as crystals can be.
 TrainOptions small_training() {
