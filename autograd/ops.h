@@ -86,6 +86,9 @@ template <class T>
 Variable<T> modulus(const Variable<T>& z, T epsilon);
 template <class T>
 Variable<T> intensity(const Variable<T>& z);
+/// The modulus m under illumination of this coherence (kernels/partial_coherence.h).
+template <class T>
+Variable<T> partial_coherence(const Variable<T>& m, const CoherenceKernel<Tensor<T>>& k, T epsilon);
 /// polar, pad_centred, fft3d and modulus in one.
 template <class T>
 Variable<T> fused_diffraction(const Variable<T>& amplitude, const Variable<T>& phase, const Shape& frame, T epsilon);

@@ -24,6 +24,7 @@ void run_all(Bench& bench, const std::vector<NetworkCase>& networks) {
   bench_modulus_projection(bench);
   bench_pad_centred(bench);
   bench_pattern_input(bench);
+  bench_partial_coherence(bench);
   bench_pearson_loss(bench);
   bench_philox(bench);
   bench_photon_noise(bench);

@@ -25,6 +25,7 @@ void bench_modulus(Bench& bench);
 void bench_modulus_projection(Bench& bench);
 void bench_pad_centred(Bench& bench);
 void bench_pattern_input(Bench& bench);
+void bench_partial_coherence(Bench& bench);
 void bench_pearson_loss(Bench& bench);
 void bench_philox(Bench& bench);
 void bench_photon_noise(Bench& bench);

@@ -20,6 +20,7 @@
 #include "kernels/modulus.h"
 #include "kernels/modulus_projection.h"
 #include "kernels/pad_centred.h"
+#include "kernels/partial_coherence.h"
 #include "kernels/pattern_input.h"
 #include "kernels/pearson_loss.h"
 #include "kernels/philox.h"
@@ -96,6 +97,8 @@ struct KernelTable {
   ModulusProjection<T>* modulus_projection = nullptr;
   PadCentredForward<T>* pad_centred_forward = nullptr;
   PadCentredBackward<T>* pad_centred_backward = nullptr;
+  PartialCoherenceForward<T>* partial_coherence_forward = nullptr;
+  PartialCoherenceBackward<T>* partial_coherence_backward = nullptr;
   PatternAmplitude<T>* pattern_amplitude = nullptr;
   PearsonLossForward<T>* pearson_loss_forward = nullptr;
   PearsonLossBackward<T>* pearson_loss_backward = nullptr;

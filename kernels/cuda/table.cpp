@@ -55,6 +55,8 @@ const KernelTable<float>& table() {
       .modulus_projection = modulus_projection,
       .pad_centred_forward = pad_centred_forward,
       .pad_centred_backward = pad_centred_backward,
+      .partial_coherence_forward = partial_coherence_forward,
+      .partial_coherence_backward = partial_coherence_backward,
       .pattern_amplitude = pattern_amplitude,
       .pearson_loss_forward = pearson_loss_forward,
       .pearson_loss_backward = pearson_loss_backward,

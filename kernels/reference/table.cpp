@@ -56,6 +56,8 @@ const KernelTable<T>& table() {
       .modulus_projection = modulus_projection<T>,
       .pad_centred_forward = pad_centred_forward<T>,
       .pad_centred_backward = pad_centred_backward<T>,
+      .partial_coherence_forward = partial_coherence_forward<T>,
+      .partial_coherence_backward = partial_coherence_backward<T>,
       .pattern_amplitude = pattern_amplitude<T>,
       .pearson_loss_forward = pearson_loss_forward<T>,
       .pearson_loss_backward = pearson_loss_backward<T>,

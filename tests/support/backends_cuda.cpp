@@ -48,6 +48,9 @@ class Staging {
   SeparableWeights<V> operator()(const SeparableWeights<V>& w) {
     return {(*this)(w.wd), (*this)(w.bd), (*this)(w.wh), (*this)(w.bh), (*this)(w.ww), (*this)(w.bw)};
   }
+  CoherenceKernel<ConstView<float>> operator()(const CoherenceKernel<ConstView<float>>& k) {
+    return {(*this)(k.d), (*this)(k.h), (*this)(k.w)};
+  }
   Reading<float> operator()(const Reading<float>& r) { return {(*this)(r.x), (*this)(r.affine), r.upsampled}; }
   PendingGradient<float> operator()(const PendingGradient<float>& g) {
     return {(*this)(g.dz), (*this)(g.which), (*this)(g.y), (*this)(g.fold), g.slope};
@@ -161,6 +164,8 @@ const KernelTable<float>& staged_table() {
       .modulus_projection = staged<&K::modulus_projection>(),
       .pad_centred_forward = staged<&K::pad_centred_forward>(),
       .pad_centred_backward = staged<&K::pad_centred_backward>(),
+      .partial_coherence_forward = staged<&K::partial_coherence_forward>(),
+      .partial_coherence_backward = staged<&K::partial_coherence_backward>(),
       .pattern_amplitude = staged<&K::pattern_amplitude>(),
       .pearson_loss_forward = staged<&K::pearson_loss_forward>(),
       .pearson_loss_backward = staged<&K::pearson_loss_backward>(),
