@@ -1,5 +1,8 @@
 #include "apps/cli/refine.h"
 
+#include <fmt/ranges.h>
+
+#include "apps/cli/coherence.h"
 #include "apps/cli/progress.h"
 #include "apps/cli/result.h"
 #include "apps/io/cxi.h"
@@ -16,6 +19,7 @@ struct Options {
   RefineSettings settings;
   std::string time;
   bool profile = false;
+  std::array<double, 3> coherence{};
   CLI::App* command = nullptr;
 };
 
@@ -24,7 +28,8 @@ int refine(Options& o, const Common& common) {
   require_writable_outputs(o.outputs, common);
   for (const auto& path : {options.checkpoint, options.save_model})
     if (!path.empty()) hdf5::require_writable(path);
-  const Pattern pattern = io::read_pattern(o.input);
+  Pattern pattern = io::read_pattern(o.input);
+  pattern.coherence = o.coherence;
   options.seed = common.seed;
   options.threads = thread_count(common);
   options.resume = resumes(options.resume, options.checkpoint, common.quiet);
@@ -52,6 +57,7 @@ int refine(Options& o, const Common& common) {
   }
   r.configuration = configuration_of(options);
   if (!o.settings.start.empty()) r.configuration["start"] = o.settings.start;
+  if (pattern.partially_coherent()) r.configuration["coherence"] = fmt::format("{}", fmt::join(o.coherence, ","));
   const std::string failures = write_outputs(r, o.input, o.outputs, common);
   if (!common.quiet) {
     const auto& m = r.metrics;
@@ -164,6 +170,9 @@ void add_refine(CLI::App& app, Common& common, Action& action) {
       ->type_name("FILE");
   c->add_option("--save-model", r.save_model, "write the best start's weights to this file")->type_name("FILE");
   add_checkpoint_options(*c, r.checkpoint, r.checkpoint_interval, r.resume);
+  add_coherence_option(*c, o->coherence,
+                       "partial coherence, as `phase` finds it: rms width of the Gaussian that blurs the pattern [voxels of Q] (one "
+                       "number: along all axes)");
   c->add_flag("--profile", o->profile, "print where the time went, kernel by kernel");
   c->add_flag("--paper", o->settings.paper,
               "the recipe of Wu et al. 2021 instead of ours: its loss, ADAM and SGD by turns, one start");

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "apps/cli/coherence.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/population.h"
 #include "apps/cli/progress.h"
@@ -21,6 +22,7 @@ struct Options {
   std::string output;
   CrystalOptions crystal;
   Exposure exposure;
+  std::array<double, 3> coherence{};
   double voxel_size = 0;  // [m]
   std::uint64_t index = 0;
   bool noise_free = false;
@@ -174,11 +176,14 @@ void add_simulate(CLI::App& app, Common& common, Action& action) {
   c->add_option("--index", o->index, "number of the crystal in the series of this seed")->capture_default_str();
   add_population_options(*c, o->population, "");
   c->add_option("--voxel-size", o->voxel_size, "edge of a voxel of the crystal [m], for scale bars")->check(positive());
+  add_coherence_option(*c, o->coherence,
+                       "partial coherence: the pattern is blurred by a Gaussian of this rms width [voxels of Q] (one number: along "
+                       "all axes)");
   add_common_options(*c, common);
   add_device_option(*c, common, "drawing a set", "cpu");
   c->callback([c, o, &common, &action] {
     const bool set = o->count > 0;
-    for (const char* one : {"--index", "--voxel-size"})
+    for (const char* one : {"--index", "--voxel-size", "--coherence"})
       if (set && c->count(one) > 0) throw CLI::ValidationError(one, "is of a single crystal, not of a set (--count)");
     for (const char* many : {"--objects-only", "--device"})
       if (!set && c->count(many) > 0) throw CLI::ValidationError(many, "is of sets: --count N");
@@ -188,6 +193,7 @@ void add_simulate(CLI::App& app, Common& common, Action& action) {
       const Specimen s = draw_specimen(o->population, common.seed, o->index);
       o->crystal = s.crystal;
       o->exposure = s.exposure;
+      o->exposure.coherence = o->coherence;
       // The number of photons means something without noise, too: the scale.
       if (o->noise_free && c->count("--photons") > 0)
         o->exposure.photons = std::stod(c->get_option("--photons")->results().front());

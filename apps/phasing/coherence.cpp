@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/phasing/golden_section.h"
 #include "kernels/cpu/fftw_plan.h"
+#include "kernels/partial_coherence.h"
 
 namespace fringe {
 
@@ -45,7 +47,16 @@ struct Coherence::Plans {
 Coherence::Coherence(const Extent& extent, CoherenceModel model, double width)
     : extent_(extent), model_(model), plans_(std::make_unique<Plans>(extent)) {
   for (int k = 0; k < 3; ++k) reach_[k] = std::min<Index>(6, extent[k] / 4);
-  set_gaussian(width);
+  if (model == CoherenceModel::lucy) {
+    kernel_ = gaussian_box(width);
+    transform_kernel();
+  } else {
+    set_gaussian({width, width, width});
+  }
+}
+Coherence::Coherence(const Extent& extent, const std::array<double, 3>& widths, bool known)
+    : extent_(extent), model_(CoherenceModel::gaussian), known_(known), plans_(std::make_unique<Plans>(extent)) {
+  set_gaussian(widths);
 }
 Coherence::~Coherence() = default;
 Coherence::Coherence(Coherence&&) noexcept = default;
@@ -65,16 +76,34 @@ Index wrapped(Index i, Index n) { return i < 0 ? i + n : i; }
 
 }  // namespace
 
-void Coherence::set_gaussian(double width) {
-  kernel_.assign(static_cast<std::size_t>((2 * reach_[0] + 1) * (2 * reach_[1] + 1) * (2 * reach_[2] + 1)), 0);
+/// The degree of coherence is all that is needed: the kernel's own transform.
+void Coherence::set_gaussian(const std::array<double, 3>& widths) {
+  widths_ = widths;
+  std::vector<float> g[3];
+  for (int k = 0; k < 3; ++k)
+    for (Index u = 0; u < extent_[k]; ++u)
+      g[k].push_back(static_cast<float>(
+          partial_coherence::degree_of_coherence(widths[static_cast<std::size_t>(k)], std::min(u, extent_[k] - u), extent_[k])));
+  auto* at = plans_->kernel;
+  for (const float along_d : g[0])
+    for (const float along_h : g[1])
+      for (Index w = 0; w <= extent_[2] / 2; ++w, ++at) {
+        (*at)[0] = along_d * along_h * g[2][static_cast<std::size_t>(w)];
+        (*at)[1] = 0;
+      }
+}
+
+/// A Gaussian sampled in the box, for Richardson and Lucy to begin with: nowhere zero, and positive.
+std::vector<float> Coherence::gaussian_box(double width) const {
+  std::vector<float> box(static_cast<std::size_t>((2 * reach_[0] + 1) * (2 * reach_[1] + 1) * (2 * reach_[2] + 1)));
   double sum = 0;
   const double scale = 1 / (2 * std::max(width, 1e-3) * std::max(width, 1e-3));
   for_each_in_box(reach_, [&](std::size_t i, Index d, Index h, Index w) {
-    kernel_[i] = static_cast<float>(std::exp(-static_cast<double>(d * d + h * h + w * w) * scale));
-    sum += static_cast<double>(kernel_[i]);
+    box[i] = static_cast<float>(std::exp(-static_cast<double>(d * d + h * h + w * w) * scale));
+    sum += static_cast<double>(box[i]);
   });
-  for (auto& k : kernel_) k = static_cast<float>(static_cast<double>(k) / sum);
-  transform_kernel();
+  for (auto& k : box) k = static_cast<float>(static_cast<double>(k) / sum);
+  return box;
 }
 
 void Coherence::transform_kernel() {
@@ -96,6 +125,8 @@ void Coherence::blur(const float* intensity, float* out) {
 }
 
 double Coherence::width() const {
+  if (model_ != CoherenceModel::lucy)
+    return std::sqrt((widths_[0] * widths_[0] + widths_[1] * widths_[1] + widths_[2] * widths_[2]) / 3);
   double second = 0;
   for_each_in_box(reach_, [&](std::size_t i, Index d, Index h, Index w) {
     second += static_cast<double>(kernel_[i]) * static_cast<double>(d * d + h * h + w * w);
@@ -104,55 +135,51 @@ double Coherence::width() const {
 }
 
 void Coherence::update(const float* intensity, const float* amplitude) {
+  if (known_) return;
   auto& p = *plans_;
   const auto count = static_cast<std::size_t>(p.voxels);
-  std::vector<float> ratio(count);
+  // The transform of the intensity, kept while the kernel changes.
+  std::vector<Complex> transform(static_cast<std::size_t>(p.half));
+  auto* const field = reinterpret_cast<Complex*>(p.field);
+  std::copy(intensity, intensity + p.voxels, p.real);
+  fftwf_execute(p.forward.get());
+  std::copy(field, field + p.half, transform.begin());
+  const auto blur_again = [&] {  // P, in p.real
+    std::copy(transform.begin(), transform.end(), field);
+    p.multiply(false);
+    fftwf_execute(p.backward.get());
+  };
   if (model_ == CoherenceModel::gaussian) {
-    const auto misfit = [&](double width) {
-      set_gaussian(width);
-      blur(intensity, ratio.data());
-      double sum = 0;
-      for (std::size_t i = 0; i < count; ++i)
-        if (amplitude[i] >= 0) {
-          const double difference = std::sqrt(static_cast<double>(ratio[i])) - static_cast<double>(amplitude[i]);
-          sum += difference * difference;
-        }
-      return sum;
-    };
-    // The minimum lies between a delta and a third of the box.
-    constexpr double golden = 0.6180339887498949;
-    double low = 0, high = static_cast<double>(*std::min_element(reach_.begin(), reach_.end())) / 2;
-    double left = high - golden * (high - low), right = low + golden * (high - low);
-    double at_left = misfit(left), at_right = misfit(right);
-    while (high - low > 0.01) {
-      if (at_left < at_right) {
-        high = right, right = left, at_right = at_left;
-        at_left = misfit(left = high - golden * (high - low));
-      } else {
-        low = left, left = right, at_left = at_right;
-        at_right = misfit(right = low + golden * (high - low));
+    auto widths = widths_;
+    const auto before = widths_;
+    for (int sweep = 0; sweep < 2; ++sweep)
+      for (std::size_t k = 0; k < 3; ++k) {
+        const auto misfit = [&](double width) {
+          widths[k] = width;
+          set_gaussian(widths);
+          blur_again();
+          double sum = 0;
+          for (std::size_t i = 0; i < count; ++i)
+            if (amplitude[i] >= 0) {
+              const float difference = std::sqrt(std::max(0.0F, p.real[i])) - amplitude[i];
+              sum += static_cast<double>(difference * difference);
+            }
+          return sum;
+        };
+        widths[k] = golden_section(std::max(0.0, before[k] - stride), std::min(widest, before[k] + stride), 0.015, misfit);
       }
-    }
-    set_gaussian((low + high) / 2);
+    set_gaussian(widths);
     return;
   }
   if (model_ != CoherenceModel::lucy) return;
   double total = 0;
   for (std::size_t i = 0; i < count; ++i) total += static_cast<double>(intensity[i]);
   if (!(total > 0)) return;
-  // The transform of the intensity, kept over the iterations.
-  std::vector<std::complex<float>> transform(static_cast<std::size_t>(p.half));
-  std::copy(intensity, intensity + p.voxels, p.real);
-  fftwf_execute(p.forward.get());
-  std::copy(reinterpret_cast<Complex*>(p.field), reinterpret_cast<Complex*>(p.field) + p.half, transform.begin());
   for (int iteration = 0; iteration < 10; ++iteration) {
-    std::copy(transform.begin(), transform.end(), reinterpret_cast<Complex*>(p.field));
-    p.multiply(false);
-    fftwf_execute(p.backward.get());
+    blur_again();
     for (std::size_t i = 0; i < count; ++i)
       p.real[i] = amplitude[i] >= 0 ? amplitude[i] * amplitude[i] / std::max(p.real[i], 1e-6F) : 1.0F;
     fftwf_execute(p.forward.get());
-    auto* field = reinterpret_cast<Complex*>(p.field);
     const float factor = static_cast<float>(1 / (static_cast<double>(p.voxels) * total));
     for (std::size_t i = 0; i < transform.size(); ++i) field[i] *= factor * std::conj(transform[i]);
     fftwf_execute(p.backward.get());
@@ -167,13 +194,21 @@ void Coherence::update(const float* intensity, const float* amplitude) {
   }
 }
 
-std::vector<double> Coherence::state() const { return {kernel_.begin(), kernel_.end()}; }
+std::vector<double> Coherence::state() const {
+  if (model_ != CoherenceModel::lucy) return {widths_.begin(), widths_.end()};
+  return {kernel_.begin(), kernel_.end()};
+}
 
 void Coherence::restore(const std::vector<double>& state) {
-  require(state.size() == kernel_.size(), "coherence: a kernel of {} voxels does not fit a box of {}", state.size(),
-          kernel_.size());
+  const std::size_t expected = model_ != CoherenceModel::lucy ? widths_.size() : kernel_.size();
+  require(state.size() == expected, "coherence: a state of {} numbers does not fit one of {}", state.size(), expected);
+  if (model_ != CoherenceModel::lucy) return set_gaussian({state[0], state[1], state[2]});
   for (std::size_t i = 0; i < state.size(); ++i) kernel_[i] = static_cast<float>(state[i]);
   transform_kernel();
+}
+
+void blur(Volume<float>& intensity, const std::array<double, 3>& widths) {
+  Coherence(intensity.extent, widths).blur(intensity.data.data(), intensity.data.data());
 }
 
 }  // namespace fringe

@@ -20,4 +20,15 @@ FitVoxels::FitVoxels(Context<float>& host, const Pattern& pattern, const Mask& f
   }
 }
 
+void fit_widths(Coherence& coherence, const FitVoxels& measured, const Tensor<float>& modulus) {
+  const auto count = static_cast<std::size_t>(measured.amplitude.size());
+  std::vector<float> intensity(count), amplitude(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto at = static_cast<Index>(i);
+    intensity[i] = modulus[at] * modulus[at];
+    amplitude[i] = measured.weights[at] > 0 ? measured.amplitude[at] : -1.0F;
+  }
+  coherence.update(intensity.data(), amplitude.data());
+}
+
 }  // namespace fringe

@@ -1,5 +1,6 @@
 // What of a pattern enters a fit, as tensors.
 #pragma once
+#include "apps/phasing/coherence.h"
 #include "apps/phasing/metrics.h"
 #include "engine/tensor.h"
 
@@ -13,5 +14,8 @@ struct FitVoxels {
   double photons = 0, largest = 0;   ///< sum and maximum of I
   Index count = 0;
 };
+
+/// Coherence::update() by a coherent modulus (1,D,H,W,1) in host memory, on the scale of the amplitudes.
+void fit_widths(Coherence& coherence, const FitVoxels& measured, const Tensor<float>& modulus);
 
 }  // namespace fringe

@@ -43,13 +43,13 @@ std::string fingerprint(const Pattern& pattern, const IterateOptions& o) {
   const auto& s = o.shrink_wrap;
   const auto range = o.step.phase_range.value_or(std::array<double, 2>{0, 0});
   return fmt::format("{}x{}x{} {:.17g} {:.17g} recipe {} beta {} flip {} range {} {} support {} {} "
-                     "shrink {} {} {} {} {} {} {} {} {} {} {} {} detwin {} {} low {} {} coherence {} {} object {} {} starts {} {} seed {} free {}",
+                     "shrink {} {} {} {} {} {} {} {} {} {} {} {} detwin {} {} low {} {} coherence {} {} object {} {} starts {} {} seed {} free {}{}",
                      e[0], e[1], e[2], sum, squares, text_of(o.recipe), o.step.beta, o.step.charge_threshold, range[0],
                      range[1], static_cast<int>(o.first_support), voxels_in(o.support), o.shrinks, s.start, s.step, s.stop,
                      s.threshold, s.last_threshold,
                      static_cast<int>(s.of), s.sigma, s.last_sigma, s.decay, s.least, s.most, o.detwin, o.detwin_length,
                      o.low_resolution, o.low_resolution_end, static_cast<int>(o.coherence), o.coherence_width, object.real(),
-                     object.imag(), o.starts, o.first_start, o.seed, o.free_fraction);
+                     object.imag(), o.starts, o.first_start, o.seed, o.free_fraction, illumination_text(pattern));
 }
 
 /// A start's end.
@@ -71,8 +71,7 @@ class Iteration {
         workers_(static_cast<int>(std::min<Index>(options.threads, options.starts))),
         threads_each_(std::max(1, options.threads / workers_)), scores_(static_cast<std::size_t>(options.starts), unfinished),
         taken_(scores_.size()) {
-    require(!on_device() || options.coherence == CoherenceModel::full,
-            "iterate: partial coherence is fitted on the CPU; use --device cpu");
+    require(!on_device() || !common_.coherence(), "iterate: partial coherence is the CPU's; use --device cpu");
   }
 
   Reconstruction run(const std::function<void(const IterateProgress&)>& progress, const std::atomic<int>& stop);
@@ -414,11 +413,13 @@ Reconstruction Iteration::result() {
   r.pattern = common_.pattern;
   r.object = best_.object;
   centre_object(r.object);
-  std::optional<Coherence> coherence;
-  if (!best_.kernel.empty()) {
-    coherence.emplace(common_.problem.extent, options_.coherence, options_.coherence_width);
+  auto coherence = common_.coherence();
+  if (coherence) {
     coherence->restore(best_.kernel);
     r.metrics["coherence_width"] = coherence->width();
+    const auto& w = coherence->widths();
+    if (options_.coherence != CoherenceModel::lucy)
+      r.metrics["coherence_width_d"] = w[0], r.metrics["coherence_width_h"] = w[1], r.metrics["coherence_width_w"] = w[2];
   }
   r.calculated = calculated(r.object, coherence ? &*coherence : nullptr);
   judge(r, common_.free, options_.threads);

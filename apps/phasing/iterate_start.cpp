@@ -81,6 +81,14 @@ Index IterateProblem::alike_from(Index iteration) const {
   return end - iteration;
 }
 
+std::optional<Coherence> IterateProblem::coherence() const {
+  if (options.coherence == CoherenceModel::gaussian && pattern.partially_coherent())
+    return Coherence(problem.extent, pattern.coherence, false);
+  if (options.coherence != CoherenceModel::full) return Coherence(problem.extent, options.coherence, options.coherence_width);
+  if (pattern.partially_coherent()) return Coherence(problem.extent, pattern.coherence);
+  return std::nullopt;
+}
+
 double IterateProblem::threshold_of_start(Index number) const {
   return threshold_of(options.shrink_wrap, options.first_start + number);
 }
@@ -93,8 +101,7 @@ void IterateProblem::require_finite(double chi2, Index iteration, Index number) 
 IterateStart::IterateStart(const IterateProblem& common, Index number, int threads)
     : common_(common), iterator_(common.problem, threads), number_(number) {
   const auto& o = common.options;
-  if (o.coherence != CoherenceModel::full)
-    iterator_.set_coherence(Coherence(common.problem.extent, o.coherence, o.coherence_width));
+  if (auto coherence = common.coherence()) iterator_.set_coherence(std::move(*coherence));
   iterator_.set_support(common.first_support);
   whole_support_ = common.first_support;
   if (o.object.empty())

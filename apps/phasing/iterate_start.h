@@ -26,6 +26,9 @@ struct IterateProblem {
   bool mends_at(Index iteration) const;         ///< and given back
   /// How many iterations from this one on are of one algorithm, with nothing between them.
   Index alike_from(Index iteration) const;
+  /// What starts begin with; nothing: coherent illumination. The pattern's own, where it has one, is known (CoherenceModel::full),
+  /// or what the fit of a Gaussian begins with.
+  std::optional<Coherence> coherence() const;
   double threshold_of_start(Index number) const;  ///< of shrink-wrap
   /// Throws Error unless the misfit that start `number` began this iteration with is a number.
   void require_finite(double chi2, Index iteration, Index number) const;

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numbers>
 
+#include "apps/phasing/coherence.h"
 #include "apps/phasing/random.h"
 #include "kernels/error.h"
 
@@ -192,6 +193,14 @@ FitQuality fit_quality(const Volume<float>& calculated, const Pattern& pattern, 
 Volume<float> calculated_intensity(const Volume<Complex>& object, const Pattern& pattern, const Mask& free, int threads) {
   ComplexField field = pad_or_crop(converted<std::complex<double>>(object), pattern.intensity.extent);
   fourier_forward(field, threads);
+  if (pattern.partially_coherent()) {
+    Volume<float> intensity(field.extent);
+    for (std::size_t i = 0; i < field.data.size(); ++i) intensity.data[i] = static_cast<float>(std::norm(field.data[i]));
+    blur(intensity, pattern.coherence);
+    const double scale = amplitude_scale(intensity, pattern, free);
+    for (auto& v : intensity.data) v = static_cast<float>(scale * scale * static_cast<double>(v));
+    return intensity;
+  }
   double cross = 0, sum = 0;
   for (Index i = 0; i < field.size(); ++i) {
     const auto at = static_cast<std::size_t>(i);

@@ -51,7 +51,7 @@ struct FitQuality {
 };
 FitQuality fit_quality(const Volume<float>& calculated, const Pattern& pattern, const Mask& free = {});
 
-/// |F|^2 of `object` in photons: zero-padded to the pattern's extent and scaled by amplitude_scale().
+/// |F|^2 of `object` in photons, under the pattern's illumination: zero-padded to its extent and scaled by amplitude_scale().
 Volume<float> calculated_intensity(const Volume<Complex>& object, const Pattern& pattern, const Mask& free = {},
                                    int threads = 1);
 

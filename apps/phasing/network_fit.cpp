@@ -54,7 +54,7 @@ double pearson_weight(double t) {
 }  // namespace
 
 FitProblem::FitProblem(Context<float>& context, const Pattern& p, const Mask& held_out, FitInput kind)
-    : pattern(p), free(held_out) {
+    : pattern(p), free(held_out), illumination(context, p) {
   FitVoxels voxels(context.host(), p, held_out);
   require(voxels.largest > 0, "refine: every measured voxel is zero");
   measured = std::move(voxels.amplitude), weights = std::move(voxels.weights);
@@ -136,7 +136,8 @@ void NetworkFit::step() {
 void NetworkFit::compute(bool with_prior, Method method) {
   auto out = network_.forward(tape_, tape_.constant(problem_.input));
   if (initial_phase_) out.phase = autograd::weighted_sum<float>({1, 1}, {out.phase, tape_.constant(initial_phase_)});
-  const auto f = diffract(out.amplitude, out.phase, problem_.measured.shape(), 1e-6F, options_.network.fused);
+  const auto f =
+      problem_.illumination.seen(diffract(out.amplitude, out.phase, problem_.measured.shape(), 1e-6F, options_.network.fused));
   const auto distance = autograd::pearson_loss(f, problem_.measured, problem_.weights);
   const bool logarithmic = options_.loss == FitLoss::logarithmic;
   const auto chi2 = autograd::relative_l2(f, problem_.measured, problem_.weights, {.fit_scale = logarithmic});

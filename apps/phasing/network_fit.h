@@ -3,6 +3,7 @@
 #pragma once
 #include <memory>
 
+#include "apps/phasing/illumination.h"
 #include "apps/phasing/metrics.h"
 #include "apps/phasing/network_input.h"
 #include "apps/phasing/pattern.h"
@@ -52,6 +53,7 @@ struct FitProblem {
   Tensor<float> input;     ///< what the network sees
   Tensor<float> measured;  ///< amplitudes on the scale of an object of density about 1
   Tensor<float> weights;   ///< 1 = enters the loss
+  Illumination illumination;
 };
 
 class NetworkFit {

@@ -1,8 +1,11 @@
 #include "apps/phasing/outcome.h"
 
+#include <fmt/ranges.h>
+
 #include <ctime>
 
 #include "apps/phasing/alignment.h"
+#include "apps/phasing/coherence.h"
 #include "apps/phasing/simulate.h"
 
 namespace fringe {
@@ -23,7 +26,11 @@ std::string signature(const Pattern& pattern) {
     squares += v * v;
   }
   const auto& e = pattern.intensity.extent;
-  return fmt::format("{}x{}x{} {:.17g} {:.17g}", e[0], e[1], e[2], sum, squares);
+  return fmt::format("{}x{}x{} {:.17g} {:.17g}{}", e[0], e[1], e[2], sum, squares, illumination_text(pattern));
+}
+
+std::string illumination_text(const Pattern& pattern) {
+  return pattern.partially_coherent() ? fmt::format(" coherence {}", fmt::join(pattern.coherence, " ")) : "";
 }
 
 void judge(Reconstruction& r, const Mask& free, int threads) {
@@ -43,6 +50,7 @@ void judge(Reconstruction& r, const Mask& free, int threads) {
 
 void judge_object(Reconstruction& r, const Mask& free, int threads) {
   r.calculated = converted<float>(diffract(r.object, r.pattern.intensity.extent, threads));
+  if (r.pattern.partially_coherent()) blur(r.calculated, r.pattern.coherence);
   judge(r, free, threads);
   r.support = support_of(converted<std::complex<double>>(r.object), 0.3);
 }

@@ -19,12 +19,16 @@ std::string utc_now();
 /// voxels of the fit, free_llk over the held-out ones of `free`, chi2_all over both, and true_error where the truth is known.
 void judge(Reconstruction& r, const Mask& free, int threads);
 
-/// judge() for coherent illumination, where r.object says all: r.calculated follows from it, and r.support, the voxels above three
+/// judge() where r.object says all, and r.pattern what the illumination is: r.calculated follows from it, and r.support, the voxels above three
 /// tenths of its density.
 void judge_object(Reconstruction& r, const Mask& free, int threads);
 
-/// What tells one pattern from another: its extent, and the sums of the counts and their squares over the measured voxels.
+/// What tells one pattern from another: its extent, the sums of the counts and their squares over the measured voxels, and the
+/// illumination.
 std::string signature(const Pattern& pattern);
+
+/// " coherence D H W", or nothing where the illumination is coherent: for texts that tell runs apart.
+std::string illumination_text(const Pattern& pattern);
 
 /// The number by which objects are ranked: the free LLK, or chi^2 where no voxels were held out.
 double misfit(const Volume<Complex>& object, const Pattern& pattern, const Mask& free, int threads);

@@ -40,6 +40,11 @@ struct Pattern {
   /// The known object in simulation (n^3 = half the pattern's extent), else empty.
   Volume<Complex> truth;
 
+  /// Partial coherence blurs the coherent intensity by a Gaussian of these root mean square widths along D, H, W [voxels of Q]
+  /// (kernels/partial_coherence.h); 0: coherent. Known or fitted, it belongs to the model, not to the file.
+  std::array<double, 3> coherence{};
+
+  bool partially_coherent() const { return coherence != std::array<double, 3>{}; }
   bool measured(Index i) const { return mask.empty() || mask.data[static_cast<std::size_t>(i)] != 0; }
 };
 

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <mutex>
+#include <numbers>
 
 #include "apps/phasing/agreement.h"
 #include "apps/phasing/alignment.h"
+#include "apps/phasing/coherence_fit.h"
 #include "apps/phasing/ensemble.h"
 #include "apps/phasing/iterate.h"
 #include "apps/phasing/outcome.h"
@@ -26,9 +28,13 @@ constexpr Index starts = 40, survivors = 16, compared = 6;
 constexpr const char* search_recipe = "3*(80*RAAR+20*ER)+20*ML";
 constexpr const char* finish_recipe = "3*(80*RAAR+20*ER)+50*ER+20*ML";
 constexpr const char* last_recipe = "50*ER+20*ML";
-/// Shares of the time limit by which searching, carrying the survivors to their end, the first fits of nearly uniform density, and
+// Where the illumination is partially coherent, starts begin anew and find its widths on their way: what was found under coherent
+// illumination is too small a crystal, and from it the widths stay too small, too. ML does not know partial coherence; the fits of
+// the single voxels do.
+constexpr const char *blurred_recipe = "10*(80*RAAR+20*ER)+50*ER", *blurred_last_recipe = "50*ER";
+/// Shares of the time limit by which searching, the fit of the coherence, carrying the survivors to their end, the first fits of nearly uniform density, and
 /// the network are over.
-constexpr double search_share = 0.2, finish_share = 0.35, uniform_share = 0.5, network_share = 0.9;
+constexpr double search_share = 0.2, coherence_share = 0.25, finish_share = 0.35, uniform_share = 0.5, network_share = 0.9;
 
 constexpr const char *search_folder = "search", *finish_folder = "carried-on", *network_state = "network";
 
@@ -47,7 +53,9 @@ class Phasing {
         options_(options),
         progress_(progress),
         stop_(stop),
-        free_(make_free_mask(options.seed, pattern.intensity.extent, pattern.mask)) {
+        free_(make_free_mask(options.seed, pattern.intensity.extent, pattern.mask)),
+        fingerprint_(fmt::format("{} seed {} phase {} {} {}, {}", signature(pattern), options.seed, starts, survivors, search_recipe,
+                                 finish_recipe)) {
     if (options.folder.empty() || options.time_limit > 0) return;
     folder_ = options.folder;
     std::error_code error;
@@ -57,7 +65,9 @@ class Phasing {
 
   Phased run() {
     const auto found = search();
+    find_coherence(found);
     auto ended = carry_on(found);
+    if (!ended.empty()) pattern_.coherence = coherence_of(ended.front());
     if (ended.empty()) ended = found;
     if (ended.empty() && best_.object.empty()) return {};  // interrupted before anything was there
     if (ended.empty()) ended = {{options_.seed, best_.object, {{"free_llk", best_.score}, {"chi2", 1}}}};
@@ -70,10 +80,11 @@ class Phasing {
     try {
       std::vector<Volume<Complex>> from{best_.object};
       for (const Member& m : ended) from.push_back(m.object);
-      make_uniform(from, uniform_share);
+      make_uniform(from, uniform_share);  // under the coherence of the best of the starts
       const std::string before = best_.what;
       network();
       const bool is_start = best_.object.data == ended.front().object.data;
+      pattern_.coherence = best_.coherence;
       polish_voxels("the best so far", best_.object);
       if (!is_start) polish_voxels("the best of the starts", ended.front().object);
       if (best_.what != before) make_uniform({best_.object}, 1);
@@ -88,20 +99,35 @@ class Phasing {
     std::string what;
     Volume<Complex> object;
     double score = std::numeric_limits<double>::infinity();
+    std::array<double, 3> coherence{};  ///< that it was found under, and is judged under
   };
 
+  Pattern pattern_under(const std::array<double, 3>& coherence) const {
+    Pattern p = pattern_;
+    p.coherence = coherence;
+    return p;
+  }
   /// Keeps the object if it is the best so far; returns its score.
-  double offer(const std::string& what, const Volume<Complex>& object) {
-    const double s = misfit(object, pattern_, free_, options_.threads);
+  double offer(const std::string& what, const Volume<Complex>& object, const std::array<double, 3>& coherence) {
+    const double s = misfit(object, pattern_under(coherence), free_, options_.threads);
     const std::lock_guard lock(mutex_);
-    if (s < best_.score) best_ = {what, object, s};
+    if (s < best_.score) best_ = {what, object, s, coherence};
     return s;
   }
   /// offer(), as a step that took since `begin`.
-  void consider(const std::string& what, const Volume<Complex>& object, Clock::time_point begin) {
-    PhaseStepDone step{what, offer(what, object), {}, since(begin)};
+  void consider(const std::string& what, const Volume<Complex>& object, Clock::time_point begin,
+                const std::array<double, 3>& coherence) {
+    PhaseStepDone step{what, offer(what, object, coherence), {}, since(begin)};
     if (!pattern_.truth.empty()) step.true_error = align(object, pattern_.truth, {.threads = options_.threads}).error;
     done_.steps.push_back(std::move(step));
+  }
+  void consider(const std::string& what, const Volume<Complex>& object, Clock::time_point begin) {
+    consider(what, object, begin, pattern_.coherence);
+  }
+  /// What the start found beside the crystal; what it was given where it did not look.
+  std::array<double, 3> coherence_of(const Member& m) const {
+    if (!m.metrics.contains("coherence_width_d")) return pattern_.coherence;
+    return {m.metrics.at("coherence_width_d"), m.metrics.at("coherence_width_h"), m.metrics.at("coherence_width_w")};
   }
   /// The device has: what is the best now is the result.
   void fails(const std::string& why) {
@@ -113,11 +139,8 @@ class Phasing {
     return options_.time_limit > 0 ? share * options_.time_limit - since(started_) : std::numeric_limits<double>::infinity();
   }
 
-  /// What must be equal for a start in the folder to be taken.
-  std::string fingerprint() const {
-    return fmt::format("{} seed {} phase {} {} {}, {}", signature(pattern_), options_.seed, starts, survivors, search_recipe,
-                       finish_recipe);
-  }
+  /// Where projections are made: partial coherence is the CPU's.
+  Backend projecting() const { return pattern_.partially_coherent() ? Backend{} : options_.backend; }
 
   /// `count` runs of iterate side by side, none begun after `share` of the time limit; each is kept in this folder of
   /// the folder. `settings(k)`: of run number k.
@@ -129,7 +152,7 @@ class Phasing {
       o.starts = 1;
       o.seed = options_.seed;
       o.threads = job.threads;
-      o.backend = options_.backend;
+      o.backend = projecting();
       if (options_.time_limit > 0) o.time_limit = std::max(1e-3, left(share));
       Reconstruction r;
       try {
@@ -144,7 +167,7 @@ class Phasing {
       }
       if (!r.failure.empty()) fails(r.failure);
       if (stop_ != 0 || !r.failure.empty()) {
-        offer("an unfinished start", r.object);
+        offer("an unfinished start", r.object, pattern_.coherence);
         ends = 1;
       }
       return r;
@@ -155,10 +178,10 @@ class Phasing {
     };
     const auto begin = Clock::now();
     EnsembleOptions keeping{
-        .starts = count, .threads = options_.threads, .side_by_side = options_.backend.device->host_memory};
+        .starts = count, .threads = options_.threads, .side_by_side = projecting().device->host_memory};
     if (!folder_.empty()) {
       keeping.folder = (fs::path(folder_) / folder).string();
-      keeping.fingerprint = fingerprint();
+      keeping.fingerprint = fingerprint_;
     }
     auto ran = run_starts(keeping, run, report, ends);
     require(!ran.members.empty() || !best_.object.empty() || stop_ != 0, "phase: no start came to its end: {}",
@@ -166,7 +189,7 @@ class Phasing {
     std::sort(ran.members.begin(), ran.members.end(), [](const Member& a, const Member& b) { return a.score() < b.score(); });
     if (!ran.members.empty())
       consider(fmt::format("{} {}: seed {}", ran.members.size(), what, ran.members.front().seed), ran.members.front().object,
-               begin);
+               begin, coherence_of(ran.members.front()));
     return std::move(ran.members);
   }
 
@@ -181,9 +204,38 @@ class Phasing {
     return found;
   }
 
+  /// Whether the illumination is partially coherent, by the best start.
+  void find_coherence(const std::vector<Member>& found) {
+    if (found.empty() || over(coherence_share)) return;
+    const auto begin = Clock::now();
+    try {
+      Context<float> context(options_.backend, options_.threads);
+      const auto fit = fit_coherence(
+          context, pattern_, free_, found.front().object, {},
+          [&](double done) { progress_({"partial coherence", done, best_.score, since(started_)}); },
+          [&] { return over(coherence_share); });
+      if (!fit) return;
+      coherence_gain_ = fit->gain;
+      if (!fit->significant()) return;
+      pattern_.coherence = fit->widths;
+      consider("partial coherence, a first fit", fit->object, begin);
+    } catch (const DeviceError& error) {
+      fails(error.what());
+    }
+  }
+
   std::vector<Member> carry_on(const std::vector<Member>& found) {
     if (found.empty() || over(finish_share)) return {};
     const auto count = std::min<Index>(survivors, static_cast<Index>(found.size()));
+    if (pattern_.partially_coherent())
+      return iterate_all("starts under partial coherence", "starts under partial coherence", finish_folder, count, finish_share,
+                         [](Index k) {
+                           IterateOptions o;
+                           o.recipe = parse_recipe(blurred_recipe);
+                           o.first_start = k;
+                           o.coherence = CoherenceModel::gaussian;
+                           return o;
+                         });
     return iterate_all("the best carried on", "best ones carried on", finish_folder, count, finish_share, [&](Index k) {
       const Member& m = found[static_cast<std::size_t>(k)];
       IterateOptions o;
@@ -213,6 +265,7 @@ class Phasing {
     if (!drawable || over(network_share)) return;
     const auto chosen = preferred();
     const Volume<Complex>& from = chosen ? chosen->fit->object : best_.object;
+    pattern_.coherence = chosen ? chosen->fit->coherence : best_.coherence;
     if (!centred(from)) return;
     auto begin = Clock::now();
     RefineOptions o;
@@ -244,11 +297,11 @@ class Phasing {
     if (over() || !drawn) return;
     begin = Clock::now();
     IterateOptions i;
-    i.recipe = parse_recipe(last_recipe);
+    i.recipe = parse_recipe(pattern_.partially_coherent() ? blurred_last_recipe : last_recipe);
     i.seed = options_.seed;
     i.starts = 1;
     i.threads = options_.threads;
-    i.backend = options_.backend;
+    i.backend = projecting();
     i.shrinks = false;
     begin_with(i, *drawn);
     const auto projected = iterate(
@@ -277,6 +330,7 @@ class Phasing {
     for (std::size_t k = 0; k < from.size(); ++k) {
       UniformDensityOptions o;
       o.time_limit = left(share);
+      o.fits_coherence = pattern_.partially_coherent();
       const auto progress = [&](double done) {
         progress_({"nearly uniform density", (static_cast<double>(k) + done) / static_cast<double>(from.size()), best_.score,
                    since(started_)});
@@ -286,11 +340,11 @@ class Phasing {
       for (std::size_t i = 0; i < fits.size(); ++i)
         if (uniform_[i].object.empty() || fits[i].loss < uniform_[i].loss) uniform_[i] = fits[i];
     }
-    for (const auto& fit : uniform_) offer(describe(fit), fit.object);
+    for (const auto& fit : uniform_) offer(describe(fit), fit.object, fit.coherence);
     if (uniform_.empty()) return;
     const auto chosen = preferred();
     const auto& shown = chosen ? *chosen->fit : uniform_.front();
-    consider(describe(shown), shown.object, begin);
+    consider(describe(shown), shown.object, begin, shown.coherence);
   }
 
   static std::string describe(const UniformDensityFit& fit) {
@@ -305,10 +359,12 @@ class Phasing {
   /// are indifferent the simpler crystal is preferred, as what it lacks is mostly noise (docs/phase.md).
   std::optional<Preferred> preferred() const {
     if (uniform_.empty()) return std::nullopt;
-    const auto intensity = [&](const Volume<Complex>& o) { return calculated_intensity(o, pattern_, free_, options_.threads); };
-    const auto best = intensity(best_.object);
+    const auto intensity = [&](const Volume<Complex>& o, const std::array<double, 3>& coherence) {
+      return calculated_intensity(o, pattern_under(coherence), free_, options_.threads);
+    };
+    const auto best = intensity(best_.object, best_.coherence);
     for (auto fit = uniform_.rbegin(); fit != uniform_.rend(); ++fit) {
-      const Difference more = free_llk_difference(intensity(fit->object), best, pattern_, free_);
+      const Difference more = free_llk_difference(intensity(fit->object, fit->coherence), best, pattern_, free_);
       if (more.mean <= 2 * more.standard_error) return Preferred{&*fit, more};
     }
     return std::nullopt;
@@ -322,22 +378,25 @@ class Phasing {
         best_.what = fmt::format("{}; the smallest free llk, {:.4g}, is {:.4f} +- {:.4f} less", describe(*chosen->fit), best_.score,
                                  chosen->more.mean, chosen->more.standard_error);
       best_.object = chosen->fit->object;
+      best_.coherence = chosen->fit->coherence;
     }
+    pattern_.coherence = best_.coherence;
     Reconstruction r = agreement(pattern_, free_, ended, {.reference = best_.object, .threads = options_.threads});
     r.object = best_.object;
     judge_object(r, free_, options_.threads);
     r.metrics["density_prior"] = prior;
+    enter_coherence(r);
     for (const auto& fit : uniform_) {
       auto& curve = r.curves["uniform_density_free_llk"];
       curve.epoch.push_back(fit.strength);
-      curve.value.push_back(misfit(fit.object, pattern_, free_, options_.threads));
+      curve.value.push_back(misfit(fit.object, pattern_under(fit.coherence), free_, options_.threads));
     }
     r.metrics["searched"] = static_cast<double>(searched_);
     r.metrics["seconds"] = since(started_);
     r.configuration = {{"method", "phase"},
                        {"kept", best_.what},
                        {"search_recipe", search_recipe},
-                       {"finish_recipe", finish_recipe},
+                       {"finish_recipe", pattern_.partially_coherent() ? blurred_recipe : finish_recipe},
                        {"seed", std::to_string(options_.seed)},
                        {"time_limit", fmt::format("{}", options_.time_limit)},
                        {"threads", std::to_string(options_.threads)}};
@@ -351,6 +410,21 @@ class Phasing {
     return std::move(done_);
   }
 
+  void enter_coherence(Reconstruction& r) const {
+    constexpr const char* axes[] = {"d", "h", "w"};
+    const Extent& e = pattern_.intensity.extent;
+    const auto voxel = pattern_.geometry.voxel_size(e);
+    for (std::size_t k = 0; k < 3; ++k) {
+      const double width = pattern_.coherence[k];
+      r.metrics[fmt::format("coherence_width_{}", axes[k])] = width;
+      if (width > 0 && voxel)
+        r.metrics[fmt::format("coherence_length_{}", axes[k])] =
+            static_cast<double>(e[k]) * (*voxel)[k] / (2 * std::numbers::pi * width);
+    }
+    r.metrics["coherence_gain"] = coherence_gain_.mean;
+    r.metrics["coherence_gain_error"] = coherence_gain_.standard_error;
+  }
+
   static std::string verdict(const Reconstruction& r) {
     const auto error = r.metrics.find("agreement_error");
     if (error == r.metrics.end()) return "how sure: unknown, only one start came to its end";
@@ -361,15 +435,17 @@ class Phasing {
     return fmt::format("how sure: {} (they differ by {:.3f})", words, error->second);
   }
 
-  const Pattern& pattern_;
+  Pattern pattern_;  ///< with the illumination that was found
   const PhaseOptions& options_;
   const std::function<void(const PhaseProgress&)>& progress_;
   const std::atomic<int>& stop_;
   Mask free_;
+  std::string fingerprint_;  ///< what must be equal for a start in the folder to be taken
   std::string folder_;
   std::mutex mutex_;  ///< of best_, while starts run
   Candidate best_;
   Index searched_ = 0;
+  Difference coherence_gain_;  ///< of free LLK by partial coherence, kept or not
   std::vector<UniformDensityFit> uniform_;  ///< of each strength the likeliest
   Phased done_;
   Clock::time_point started_ = Clock::now();

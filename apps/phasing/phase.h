@@ -1,7 +1,8 @@
 // The way from a pattern to the crystal that measured best (docs/phase.md): nothing to tune, everything judged by voxels that
 // no fit has seen.
 //
-//   1. many short starts of projections; those of small free LLK go on, the others end there
+//   1. many short starts of projections; those of small free LLK go on, the others end there. The best of them decides whether the
+//      illumination is partially coherent (coherence_fit.h): if so, new starts instead of 2, and all that follows fits it, too
 //   2. the survivors are carried to their end, each inside the support it has found, and averaged
 //   3. the single voxels are fitted to the photons, from the best of them, ever more strongly believing in a uniform density
 //      (uniform_density_fit.h)
@@ -48,7 +49,9 @@ struct PhaseStepDone {
 
 struct Phased {
   /// With the metrics searched, the number of short starts, and density_prior, the strength of the prior of the result (0: none was
-  /// asked), and the curve uniform_density_free_llk over the strengths, as of agreement() over the survivors, but for the object, which is
+  /// asked), and the curve uniform_density_free_llk over the strengths; coherence_width_d, _h and _w [voxels of Q], 0: coherent, their
+  /// coherence_length_d, ... [m], at which the degree of coherence is exp(-1/2), and coherence_gain, the free LLK that partial coherence
+  /// saved in a first fit, with its coherence_gain_error; as of agreement() over the survivors, but for the object, which is
   /// the best of all candidates, and for what is said of it.
   Reconstruction result;
   std::vector<PhaseStepDone> steps;

@@ -27,7 +27,7 @@ Polished polish(Context<float>& context, const FitProblem& problem, const Volume
   Index looks_in_vain = 0;
   for (Index step = 0; step < options.steps && stop == 0 && in_time() && looks_in_vain < options.patience;) {
     const auto a = voxels.drawn_amplitude(tape);
-    const auto f = diffract(a, tape.parameter(voxels.phase), problem.input.shape());
+    const auto f = problem.illumination.seen(diffract(a, tape.parameter(voxels.phase), problem.input.shape()));
     const auto loss = autograd::weighted_sum<float>(
         {1, 1},
         {autograd::log(autograd::pearson_loss(f, problem.measured, problem.weights), 1e-7F),

@@ -46,7 +46,7 @@ HWY_INLINE void sums(Index n, double* out, const Body& body) {
   }
 }
 
-constexpr float tiny = 1e-30F;
+constexpr float tiny = 1e-30F, least_blurred = 0.1F;
 
 double modulus_run(float* f, const float* amplitude, float factor, Index n) {
   double sum;
@@ -71,7 +71,9 @@ double blurred_modulus_run(float* f, const float* amplitude, const float* blurre
     hn::LoadInterleaved2(d, f + 2 * i, re, im);
     const auto a = hn::LoadU(d, amplitude + i), c = hn::Set(d, factor);
     const auto measured = hn::Ge(a, hn::Zero(d));
-    const auto m = hn::Sqrt(hn::Max(hn::LoadU(d, blurred + i), hn::Set(d, tiny)));
+    const auto coherent = hn::MulAdd(re, re, hn::Mul(im, im));
+    const auto least = hn::MulAdd(hn::Set(d, least_blurred), coherent, hn::Set(d, tiny));
+    const auto m = hn::Sqrt(hn::Max(hn::LoadU(d, blurred + i), least));
     const auto scale = hn::IfThenElse(measured, hn::Div(hn::Mul(c, a), m), c);
     const auto difference = hn::IfThenElseZero(measured, hn::Sub(m, a));
     total = hn::MulAdd(difference, difference, total);

@@ -9,7 +9,8 @@ namespace fringe::passes {
 /// F <- factor a F / |F| where a >= 0 (measured), factor F elsewhere; returns sum (|F| - a)^2 of the F that came in.
 double modulus(Complex* f, const float* amplitude, float factor, Index n);
 
-/// F <- factor F sqrt(I / P), I = a^2, P the blurred |F|^2 (partial coherence); returns sum (sqrt P - a)^2.
+/// F <- factor F sqrt(I / P), I = a^2, P the blurred |F|^2 (partial coherence); returns sum (sqrt P - a)^2. P is taken as a tenth of
+/// |F|^2 where it is less, as no kernel of less than a voxel leaves it: a voxel must not grow without bounds.
 double blurred_modulus(Complex* f, const float* amplitude, const float* blurred, float factor, Index n);
 
 /// |F|^2

@@ -55,13 +55,14 @@ std::string fingerprint(const Pattern& pattern, const RefineOptions& o) {
   std::complex<double> object = 0;
   for (const auto& v : o.object.data) object += std::complex<double>(v);
   return fmt::format("{}x{}x{} {:.17g} seed {} starts {} from {} trial {} free {} width {} levels {} slope {} {} {} {} rate {} {} "
-                     "prior {} {} {} {} {} initial {} loss {} input {} upsampling {} object {} {} hand over {} {}{}",
+                     "prior {} {} {} {} {} initial {} loss {} input {} upsampling {} object {} {} hand over {} {}{}{}",
                      e[0], e[1], e[2], sum, o.seed, o.starts, o.first_start, o.trial, o.free_fraction, f.network.width, f.network.levels,
                      f.network.slope, f.network.batch_norm, f.network.separable, static_cast<int>(f.network.phase_head),
                      f.schedule.rate, name(f.schedule.schedule), f.prior.weight, f.prior.on, f.prior.full, f.prior.fade,
                      f.prior.off, f.initial_phase, static_cast<int>(f.loss), static_cast<int>(f.input),
                      static_cast<int>(f.network.upsampling), object.real(), object.imag(), o.hand_over.epochs, o.hand_over.rate,
-                     o.backend.precision == Precision::bfloat16 ? fmt::format(" bf16 to {}", f.float32_from) : "");
+                     o.backend.precision == Precision::bfloat16 ? fmt::format(" bf16 to {}", f.float32_from) : "",
+                     illumination_text(pattern));
 }
 
 /// Whether the fit has stopped getting better: less than half a per cent of chi^2 from one fifth of the run to the next. Where the

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "apps/phasing/coherence.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/error.h"
 
@@ -152,7 +153,12 @@ Pattern expose(const Volume<Complex>& crystal, const Exposure& exposure, std::ui
   require(exposure.photons > 0 && std::isfinite(exposure.photons),
           "simulate: the number of photons must be positive and finite, not {}", exposure.photons);
   const auto& n = crystal.extent;
-  const Volume<double> expected = diffract(crystal, {2 * n[0], 2 * n[1], 2 * n[2]}, threads);
+  Volume<double> expected = diffract(crystal, {2 * n[0], 2 * n[1], 2 * n[2]}, threads);
+  if (exposure.coherence != std::array<double, 3>{}) {
+    auto blurred = converted<float>(expected);
+    blur(blurred, exposure.coherence);
+    expected = converted<double>(blurred);
+  }
   double sum = 0;
   for (const double v : expected.data) sum += v;
   require(sum > 0, "simulate: the crystal is empty");

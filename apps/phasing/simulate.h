@@ -62,6 +62,7 @@ Volume<double> diffract(const Volume<Complex>& object, const Extent& extent, int
 struct Exposure {
   double photons = 1e7;  ///< expected in all, over the whole array
   bool noise = false;    ///< each voxel a Poisson deviate of its expected number; false: that number itself
+  std::array<double, 3> coherence{};  ///< as Pattern::coherence, which the pattern does not tell
 };
 
 /// The pattern of `crystal`, with the crystal as its truth.

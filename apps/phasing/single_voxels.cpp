@@ -1,8 +1,11 @@
 #include "apps/phasing/single_voxels.h"
 
+#include <cmath>
+
 #include "apps/phasing/metrics.h"
 #include "apps/phasing/network_output.h"
 #include "autograd/ops.h"
+#include "layers/diffraction.h"
 
 namespace fringe {
 namespace {
@@ -53,5 +56,15 @@ Variable<float> SingleVoxels::drawn_amplitude(Tape<float>& tape, double scale) {
 }
 
 Volume<Complex> SingleVoxels::object() const { return object_of(amplitude.value, phase.value); }
+
+double photon_scale(Tape<float>& tape, SingleVoxels& voxels, const FitVoxels& measured) {
+  const auto a = voxels.drawn_amplitude(tape);
+  const Tensor<float> modulus = diffract(a, tape.parameter(voxels.phase), measured.amplitude.shape()).value().to_host();
+  tape.clear();
+  double sum = 0;
+  for (Index i = 0; i < modulus.size(); ++i)
+    sum += static_cast<double>(measured.weights[i]) * static_cast<double>(modulus[i]) * static_cast<double>(modulus[i]);
+  return sum > 0 ? std::sqrt(measured.photons / sum) : 0;
+}
 
 }  // namespace fringe

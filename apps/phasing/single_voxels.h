@@ -1,5 +1,6 @@
 // Amplitude and phase of every voxel of a crystal as the unknowns of a fit.
 #pragma once
+#include "apps/phasing/fit_voxels.h"
 #include "apps/phasing/fourier.h"
 #include "autograd/tape.h"
 #include "engine/parameter.h"
@@ -21,5 +22,8 @@ struct SingleVoxels {
   double level = 0;
   Parameter<float> amplitude, phase;  ///< (1,D,H,W,1)
 };
+
+/// The factor of the amplitudes with which their diffraction has as many photons as were measured; 0 where it has none.
+double photon_scale(Tape<float>& tape, SingleVoxels& voxels, const FitVoxels& measured);
 
 }  // namespace fringe

@@ -2,28 +2,15 @@
 
 #include <cmath>
 
+#include "apps/phasing/coherence.h"
 #include "apps/phasing/fit_voxels.h"
+#include "apps/phasing/illumination.h"
 #include "apps/phasing/outcome.h"
 #include "apps/phasing/single_voxels.h"
 #include "engine/optimizer.h"
 #include "layers/diffraction.h"
 
 namespace fringe {
-namespace {
-
-/// The factor of the crystal with which its diffraction has as many photons as were measured.
-double photon_scale(Tape<float>& tape, SingleVoxels& voxels, const FitVoxels& measured) {
-  const auto a = voxels.drawn_amplitude(tape);
-  const Tensor<float> modulus = diffract(a, tape.parameter(voxels.phase), measured.amplitude.shape()).value().to_host();
-  tape.clear();
-  double sum = 0;
-  for (Index i = 0; i < modulus.size(); ++i)
-    sum += static_cast<double>(measured.weights[i]) * static_cast<double>(modulus[i]) * static_cast<double>(modulus[i]);
-  return sum > 0 ? std::sqrt(measured.photons / sum) : 0;
-}
-
-}  // namespace
-
 std::vector<UniformDensityFit> fit_uniform_density(Context<float>& context, const Pattern& pattern, const Mask& free,
                                                    const Volume<Complex>& object, const UniformDensityOptions& options,
                                                    const std::function<void(double share)>& progress, const std::atomic<int>& stop) {
@@ -31,6 +18,8 @@ std::vector<UniformDensityFit> fit_uniform_density(Context<float>& context, cons
   const auto started = Clock::now();
   const FitVoxels measured(context.host(), pattern, free);
   const Tensor<float> amplitude = to_device(context, measured.amplitude), weights = to_device(context, measured.weights);
+  Illumination illumination(context, pattern);
+  Coherence coherence(pattern.intensity.extent, pattern.coherence, !options.fits_coherence);
   SingleVoxels voxels(context, object, options.margin);
   Tape<float> tape(context);
   const double scale = photon_scale(tape, voxels, measured);
@@ -45,8 +34,16 @@ std::vector<UniformDensityFit> fit_uniform_density(Context<float>& context, cons
     double loss_value = 0;
     for (Index step = 0; step < options.steps; ++step) {
       if (stop != 0 || since(started) > options.time_limit) return fits;
+      if (options.fits_coherence && step % options.coherence_interval == 0) {
+        fit_widths(coherence, measured, [&] {
+          const auto a = voxels.drawn_amplitude(tape, scale);
+          return diffract(a, tape.parameter(voxels.phase), amplitude.shape()).value().to_host();
+        }());
+        tape.clear();
+        illumination = Illumination(context, pattern.intensity.extent, coherence.widths());
+      }
       const auto a = voxels.drawn_amplitude(tape, scale);
-      const auto f = diffract(a, tape.parameter(voxels.phase), amplitude.shape());
+      const auto f = illumination.seen(diffract(a, tape.parameter(voxels.phase), amplitude.shape()));
       const auto loss = autograd::weighted_sum<float>(
           {1, prior_weight}, {autograd::poisson_loss(f, amplitude, weights, {.fit_scale = false}),
                               autograd::uniform_density(a)});
@@ -58,7 +55,7 @@ std::vector<UniformDensityFit> fit_uniform_density(Context<float>& context, cons
                static_cast<double>(options.strengths.size()));
     }
     if (!std::isfinite(loss_value)) return fits;
-    fits.push_back({strength, voxels.object(), loss_value});
+    fits.push_back({strength, voxels.object(), loss_value, coherence.widths()});
   }
   return fits;
 }

@@ -25,6 +25,9 @@ struct UniformDensityOptions {
   Index steps = 150;    ///< of ADAM for each
   double rate = 0.03;   ///< change of amplitude [density level] and phase [rad] per step, falling as a cosine for each strength
   double margin = 0.02; ///< density given to the empty voxels around the crystal [density level]
+  /// Fits the pattern's partial coherence as well, by turns of `coherence_interval` steps (Coherence::update).
+  bool fits_coherence = false;
+  Index coherence_interval = 25;
   double time_limit = std::numeric_limits<double>::infinity();  ///< [s]; strengths that are not over by then are left out
 };
 
@@ -32,6 +35,7 @@ struct UniformDensityFit {
   double strength = 0;
   Volume<Complex> object;  ///< in units of the first object's density level
   double loss = 0;         ///< (1) per voxel of the fit
+  std::array<double, 3> coherence{};  ///< that it was fitted under (Pattern::coherence)
 };
 
 /// `object`: of half the pattern's extent. `free`: voxels held out of (1), may be empty. Of every strength that came to its end, in

@@ -35,13 +35,13 @@ struct Product {
 /// out[i] = end(sum over the axis of k x), an axis of `n` voxels that lie `stride` apart.
 template <class Read, class End>
 __global__ void coherence_axis_kernel(const float* k, Index n, Index stride, Read x, End end, float* out, Index size) {
-  extern __shared__ float kernel[];
-  for (Index j = threadIdx.x; j < n; j += blockDim.x) kernel[j] = k[j];
+  DYN_SHARED(float, taps);
+  for (Index j = threadIdx.x; j < n; j += blockDim.x) taps[j] = k[j];
   __syncthreads();
   for (Index i = global_thread(); i < size; i += global_threads()) {
     const Index row = i / stride % n, first = i - row * stride;
     float sum = 0;
-    for (Index j = 0; j < n; ++j) sum += kernel[row >= j ? row - j : row - j + n] * x(first + j * stride);
+    for (Index j = 0; j < n; ++j) sum += taps[row >= j ? row - j : row - j + n] * x(first + j * stride);
     out[i] = end(sum, i);
   }
 }

@@ -50,6 +50,32 @@ TEST_SUITE("phase") {
     CHECK(done.result.metrics.at("true_error") < 0.4);
   }
 
+  TEST_CASE("partial coherence is found, told, and makes the crystal better; with coherent light there is none") {
+    const Folder f("phase-coherence");
+    const auto file = [&](const char* name) { return "'" + (f / name) + "'"; };
+    const std::string simulate = "simulate -q --size 32 --seed 3 --photons 1e6 --voxel-size 1e-8 -o ";
+    const auto phased = [&](const std::string& options) {
+      REQUIRE(fringe::test::fringe(f, simulate + file("c.cxi") + options).code == 0);
+      const auto o = fringe::test::fringe(f, "phase " + file("c.cxi") + " -o " + file("r.cxi") + " --time 8");
+      CAPTURE(o.err);
+      REQUIRE(o.code == 0);
+      return std::pair{o.out, io::read_reconstruction(f / "r.cxi")};
+    };
+    const auto [said, r] = phased(" --coherence 0.4,0.7,0.5");
+    CAPTURE(said);
+    CHECK(contains(said, "coherence   partial: kernel"));
+    CHECK(contains(said, "coherence lengths"));
+    CHECK(r.metrics.at("coherence_width_d") == doctest::Approx(0.4).epsilon(0.25));
+    CHECK(r.metrics.at("coherence_width_h") == doctest::Approx(0.7).epsilon(0.15));
+    CHECK(r.metrics.at("coherence_width_w") == doctest::Approx(0.5).epsilon(0.25));
+    CHECK(r.metrics.at("coherence_length_h") ==
+          doctest::Approx(32 * 1e-8 / (2 * 3.14159265 * r.metrics.at("coherence_width_h"))).epsilon(1e-4));
+    CHECK(r.metrics.at("true_error") < 0.12);
+    const auto [coherent, c] = phased("");
+    CHECK(contains(coherent, "coherence   full, as far as the held-out voxels tell"));
+    CHECK(c.metrics.at("coherence_width_h") == 0);
+  }
+
   TEST_CASE("the command: what it prints and writes, its time limit, Ctrl-C") {
     const Folder f("phase");
     const auto file = [&](const char* name) { return "'" + (f / name) + "'"; };

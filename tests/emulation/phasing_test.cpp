@@ -176,6 +176,6 @@ TEST_SUITE("phasing") {
     std::filesystem::remove(o.checkpoint);
     o.coherence = CoherenceModel::gaussian;
     CHECK_THROWS_WITH_AS(iterate(pattern(), o, quietly, go),
-                         "iterate: partial coherence is fitted on the CPU; use --device cpu", Error);
+                         "iterate: partial coherence is the CPU's; use --device cpu", Error);
   }
 }
