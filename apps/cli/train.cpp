@@ -32,7 +32,7 @@ struct Preset {
   Index size, width, samples, epochs, batch;
 };
 /// tiny: minutes on two cores; paper: the sizes of Wu et al.
-constexpr Preset presets[] = {{"tiny", 32, 8, 1024, 14, 16},
+constexpr Preset presets[] = {{"tiny", 32, 8, 4096, 30, 16},
                               {"small", 32, 16, 4096, 60, 16},
                               {"medium", 64, 16, 8192, 60, 16},
                               {"paper", 64, 32, 28500, 100, 32}};
