@@ -74,7 +74,8 @@ def true_error(folder, density, pattern):
 
 
 def retrieve(method, folder, pattern, truth):
-    """Processor seconds, the density (of the whole array) and the true errors of the single starts."""
+    """Processor seconds, the density (of the whole array), what its illumination makes of an intensity, and the true errors of the single
+    starts."""
     with h5py.File(pattern) as file:
         detector = file[DETECTOR]
         intensity, mask = detector["data"][...].astype(float), detector["mask"][...]
@@ -88,42 +89,44 @@ def retrieve(method, folder, pattern, truth):
         seconds = retrieval.timed([options.fringe, *FRINGE[method], *arguments, "-o", folder / "r.cxi"])
         with h5py.File(folder / "r.cxi") as file:
             density = retrieval.padded(file["entry_1/image_1/data"][...], intensity.shape)
+            results = file["entry_1/process_1/results"]
+            widths = [float(results[key][()]) if key in results else 0.0 for key in ("coherence_width_d", "coherence_width_h", "coherence_width_w")]
         errors = []
         if FRINGE[method][0] == "iterate" and truth:
             run(options.fringe, "ensemble", *FRINGE[method][1:], *arguments, "-o", folder / "e.cxi", "--json", folder / "e.json")
             errors = json.loads((folder / "e.json").read_text())["start_true_error"]
-        return seconds, density, errors
+        return seconds, density, retrieval.seen_through(retrieval.gaussian_transform(widths, intensity.shape)), errors
     found = []
     if method == "cohere":
         amplitude = np.sqrt(np.where(measured, intensity, 0))
         np.save(folder / "data.npy", amplitude.astype("f4"))
         for seed in range(1, options.cohere_starts + 1):
             seconds, density = retrieval.cohere(folder, folder / "data.npy", seed)
-            found.append((seconds, retrieval.judged(density, amplitude, measured)[0], density))
+            found.append((seconds, retrieval.judged(density, amplitude, measured)[0], density, retrieval.seen_through(np.zeros(0))))
     else:
         np.savez(folder / "data.npz", intensity=np.where(free, -intensity - 1, intensity), mask=~measured)
-        seconds, starts = retrieval.pynx(shlex.split(options.pynx), folder, folder / "data.npz", 10, options.pynx_root)
-        found = [(seconds / len(starts), score, density) for density, score in starts]
-    density = min(found, key=lambda f: f[1])[2]
+        seconds, starts = retrieval.pynx(shlex.split(options.pynx), folder, folder / "data.npz", 10, options.pynx_root, method == "pynx-psf")
+        found = [(seconds / len(starts), score, density, seen) for density, score, seen in starts]
+    _, _, density, seen = min(found, key=lambda f: f[1])
     errors = [true_error(folder, retrieval.central(f[2]), truth) for f in found] if truth else []
-    return sum(f[0] for f in found), density, errors
+    return sum(f[0] for f in found), density, seen, errors
 
 
 def measure(name, pattern, truth):
     for method in options.methods:
         row = options.work / f"{name}-{method}.json"
-        if row.exists() or (method == "pynx" and not options.pynx):
+        if row.exists() or (method.startswith("pynx") and not options.pynx):
             continue
         # What runs in another root sees only what is below it.
-        inner = options.pynx_root if method == "pynx" else ""
+        inner = options.pynx_root if method.startswith("pynx") else ""
         with tempfile.TemporaryDirectory(dir=f"{inner}/tmp" if inner else None) as place:
             folder = pathlib.Path(place)
-            seconds, density, errors = retrieve(method, folder, pattern, truth)
+            seconds, density, seen, errors = retrieve(method, folder, pattern, truth)
             with h5py.File(pattern) as file:
                 intensity, mask = file[DETECTOR]["data"][...].astype(float), file[DETECTOR]["mask"][...]
-            chi2, r = retrieval.judged(density, np.sqrt(intensity), mask != 1)
+            chi2, r = retrieval.judged(density, np.sqrt(intensity), mask != 1, seen)
             result = {"pattern": name, "method": method, "seconds": seconds, "chi2": chi2, "r": r,
-                      "free_llk": retrieval.llk(density, intensity, mask == 2), "start_errors": errors}
+                      "free_llk": retrieval.llk(density, intensity, mask == 2, seen), "start_errors": errors}
             if truth:
                 result["true_error"] = true_error(folder, retrieval.central(density), truth)
         row.write_text(json.dumps(result))
@@ -158,7 +161,7 @@ def table():
             for e in m["start_errors"]:
                 least[m["pattern"]] = min(e, least.get(m["pattern"], 9))
         print(f"\n{group}\n\n| method | patterns | chi² | free LLK | true error | success of starts | CPU seconds |\n|---|---|---|---|---|---|---|")
-        for method in [*FRINGE, "cohere", "pynx"]:
+        for method in [*FRINGE, "cohere", "pynx", "pynx-psf"]:
             mine = [m for m in members if m["method"] == method]
             if not mine:
                 continue
