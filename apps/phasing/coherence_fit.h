@@ -24,7 +24,7 @@ struct CoherenceFit {
   Volume<Complex> object;          ///< fitted with them
   Difference gain;                 ///< by how much the free LLK is smaller than that of the coherent fit
   /// Five standard errors: what few bright voxels cost is not normally distributed, and a blur that is not there would spoil all that
-  /// follows. At three, one in ten coherent patterns of few photons was taken for a blurred one (docs/phase.md).
+  /// follows. At three, one of sixty coherent patterns was taken for a blurred one (docs/phase.md).
   bool significant() const { return gain.mean > 5 * gain.standard_error; }
 };
 
