@@ -32,12 +32,13 @@ inline std::vector<std::string> split_words(const std::string& text) {
   return words;
 }
 
-/// c.cxi a pattern with noise, set.h5 forty of them, model.h5 a trained network, given.cxi a crystal of c.cxi.
+/// c.cxi a pattern with noise, blurred.cxi one of partially coherent light, set.h5 forty of them, model.h5 a trained network, given.cxi a crystal of c.cxi.
 inline void prepare_long_commands(const Folder& f) {
   const auto run = [&](const std::string& arguments) {
     REQUIRE(fringe(f, arguments + " -q", "cd '" + (f / "") + "' && ").code == 0);
   };
   run("simulate -o c.cxi --size 16 --seed 3 --photons 1e5");
+  run("simulate -o blurred.cxi --size 16 --seed 3 --photons 1e7 --coherence 0.6,0.8,0.5");
   run("simulate -o set.h5 --count 40 --size 16 --photons 1e5");
   run("train -o model.h5 --size 16 --levels 2 --width 2 --samples 128 --batch 8 --validation 16 --epochs 4 --rate 0.01 "
       "--threads 1");
@@ -65,7 +66,9 @@ inline std::vector<LongCommand> long_commands() {
       "--starts 6 "
       "--threads 2" +
           checkpoint);
-  add("iterate: partial coherence", false,
+  add("iterate: partial coherence, widths", false,
+      "iterate ../blurred.cxi -o r.cxi --recipe 4*(60*RAAR+20*ER) --coherence gaussian --starts 3 --threads 2" + checkpoint);
+  add("iterate: partial coherence, a free kernel", false,
       "iterate ../c.cxi -o r.cxi --recipe 2*(60*HIO+40*ER)+50*DM+20*ER --beta 0.8 --coherence lucy --starts 3 "
       "--threads 2" +
           checkpoint);
@@ -74,6 +77,7 @@ inline std::vector<LongCommand> long_commands() {
   add("ensemble of networks", true,
       "ensemble ../c.cxi -o r.cxi --starts 3 --method refine --epochs 60 --width 2 --threads 1");
   add("phase", false, "phase ../c.cxi -o r.cxi --threads 2");
+  add("phase: partial coherence", false, "phase ../blurred.cxi -o r.cxi --threads 2");
   add("train: drawn crystals", true,
       "train -o m.h5 --last l.h5 --size 16 --levels 2 --width 2 --samples 64 --batch 8 --validation 16 --epochs 3 "
       "--threads 1" +
