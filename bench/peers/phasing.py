@@ -38,6 +38,7 @@ parser.add_argument("--first", type=int, default=0, help="number of the first cr
 parser.add_argument("--scans", nargs="*", default=[])
 parser.add_argument("--methods", nargs="*", default=["paper", "iterate", "cohere", "pynx", "refine", "phase"])
 parser.add_argument("--cohere-starts", type=int, default=5)
+parser.add_argument("--pynx-starts", type=int, default=10)
 parser.add_argument("--pynx", default="")
 parser.add_argument("--pynx-root", default="")
 parser.add_argument("--table", action="store_true")
@@ -105,7 +106,7 @@ def retrieve(method, folder, pattern, truth):
             found.append((seconds, retrieval.judged(density, amplitude, measured)[0], density, retrieval.seen_through(np.zeros(0))))
     else:
         np.savez(folder / "data.npz", intensity=np.where(free, -intensity - 1, intensity), mask=~measured)
-        seconds, starts = retrieval.pynx(shlex.split(options.pynx), folder, folder / "data.npz", 10, options.pynx_root, method == "pynx-psf")
+        seconds, starts = retrieval.pynx(shlex.split(options.pynx), folder, folder / "data.npz", options.pynx_starts, options.pynx_root, method == "pynx-psf")
         found = [(seconds / len(starts), score, density, seen) for density, score, seen in starts]
     _, _, density, seen = min(found, key=lambda f: f[1])
     errors = [true_error(folder, retrieval.central(f[2]), truth) for f in found] if truth else []
