@@ -16,22 +16,22 @@ struct Options {
   PhaseOptions phase;
 };
 
-void print_coherence(const std::map<std::string, double>& m) {
+void print_coherence(const Reconstruction& r) {
+  const auto& m = r.metrics;
   const auto gain =
       fmt::format("free llk {:+.3f} +- {:.3f} by partial coherence", -m.at("coherence_gain"), m.at("coherence_gain_error"));
-  if (m.at("coherence_width_d") == 0 && m.at("coherence_width_h") == 0 && m.at("coherence_width_w") == 0) {
+  if (!r.pattern.partially_coherent()) {
     fmt::print("coherence   full, as far as the held-out voxels tell ({})\n", gain);
     return;
   }
-  fmt::print("coherence   partial: kernel {:.2f} x {:.2f} x {:.2f} voxels of Q rms ({})\n", m.at("coherence_width_d"),
-             m.at("coherence_width_h"), m.at("coherence_width_w"), gain);
+  const auto& w = r.pattern.coherence;
+  fmt::print("coherence   partial: kernel {:.2f} x {:.2f} x {:.2f} voxels of Q rms ({})\n", w[0], w[1], w[2], gain);
   const auto length = [&](const char* key) {
     const auto found = m.find(key);
     return found == m.end() ? std::string("-") : fmt::format("{:.0f}", found->second * 1e9);
   };
-  if (m.contains("coherence_length_d") || m.contains("coherence_length_h") || m.contains("coherence_length_w"))
-    fmt::print("            coherence lengths {} x {} x {} nm\n", length("coherence_length_d"), length("coherence_length_h"),
-               length("coherence_length_w"));
+  const auto d = length("coherence_length_d"), h = length("coherence_length_h"), along_w = length("coherence_length_w");
+  if (d != "-" || h != "-" || along_w != "-") fmt::print("            coherence lengths {} x {} x {} nm\n", d, h, along_w);
 }
 
 int phase(Options& o, const Common& common) {
@@ -66,7 +66,7 @@ int phase(Options& o, const Common& common) {
                  step.true_error ? fmt::format("true error {:.4f}  ", *step.true_error) : "", duration(step.seconds));
     fmt::print("result      {}\n\n", done.kept);
     print_metrics(r);
-    print_coherence(r.metrics);
+    print_coherence(r);
     print_agreement(r);
     fmt::print("{}\n{} in all\nwritten     {}\n", done.verdict, duration(r.metrics.at("seconds")), fmt::join(o.outputs, ", "));
   }

@@ -27,6 +27,8 @@ std::vector<UniformDensityFit> fit_uniform_density(Context<float>& context, cons
   double size = 0;  // V
   for (const auto& v : voxels.object().data) size += static_cast<double>(std::norm(v));
 
+  const auto modulus = [&](const Variable<float>& a) { return diffract(a, tape.parameter(voxels.phase), amplitude.shape()); };
+
   const ScheduleOptions schedule{.schedule = Schedule::cosine, .rate = options.rate};
   for (const double strength : options.strengths) {
     Optimizer<float> optimizer(context, {&voxels.amplitude, &voxels.phase});
@@ -35,15 +37,12 @@ std::vector<UniformDensityFit> fit_uniform_density(Context<float>& context, cons
     for (Index step = 0; step < options.steps; ++step) {
       if (stop != 0 || since(started) > options.time_limit) return fits;
       if (options.fits_coherence && step % options.coherence_interval == 0) {
-        fit_widths(coherence, measured, [&] {
-          const auto a = voxels.drawn_amplitude(tape, scale);
-          return diffract(a, tape.parameter(voxels.phase), amplitude.shape()).value().to_host();
-        }());
+        fit_widths(coherence, measured, modulus(voxels.drawn_amplitude(tape, scale)).value().to_host());
         tape.clear();
         illumination = Illumination(context, pattern.intensity.extent, coherence.widths());
       }
       const auto a = voxels.drawn_amplitude(tape, scale);
-      const auto f = illumination.seen(diffract(a, tape.parameter(voxels.phase), amplitude.shape()));
+      const auto f = illumination.seen(modulus(a));
       const auto loss = autograd::weighted_sum<float>(
           {1, prior_weight}, {autograd::poisson_loss(f, amplitude, weights, {.fit_scale = false}),
                               autograd::uniform_density(a)});

@@ -15,7 +15,7 @@ HWY_BEFORE_NAMESPACE();
 namespace fringe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Calls body(tag, i) over [0, n) in four vectors at a time, single ones, then one by one: `unroll` accumulators.
+/// Calls body<vectors>(tag, i) over [0, n): four vectors from element i on, then one, then single elements.
 template <class Body>
 void over_blocks(Index n, const Body& body) {
   const hn::ScalableTag<float> wide;
@@ -27,7 +27,7 @@ void over_blocks(Index n, const Body& body) {
 }
 
 /// out[i] = sum_j k[(row - j) mod n] x[j * pitch + i] for 0 <= i < count: one row of a convolution along an axis whose voxels lie
-/// `pitch` apart. Where `sources` walks backwards through a doubled line, pitch is -1 (along W).
+/// `pitch` apart.
 void blur_row(const float* k, Index n, Index row, const float* x, Index pitch, float* out, Index count) {
   over_blocks(count, [&]<int unroll>(auto d, Index i) {
     const auto lanes = static_cast<Index>(hn::Lanes(d));
@@ -41,40 +41,36 @@ void blur_row(const float* k, Index n, Index row, const float* x, Index pitch, f
   });
 }
 
-void square_run(const float* m, float* out, Index n) {
+/// out[i] = f(tag, i), vectors at a time.
+template <class F>
+void fill(float* out, Index n, const F& f) {
   over_blocks(n, [&]<int unroll>(auto d, Index i) {
-    const auto lanes = static_cast<Index>(hn::Lanes(d));
-    for (int u = 0; u < unroll; ++u) {
-      const auto v = hn::LoadU(d, m + i + u * lanes);
-      hn::StoreU(hn::Mul(v, v), d, out + i + u * lanes);
-    }
+    for (int u = 0; u < unroll; ++u, i += static_cast<Index>(hn::Lanes(d))) hn::StoreU(f(d, i), d, out + i);
+  });
+}
+
+void square_run(const float* m, float* out, Index n) {
+  fill(out, n, [&](auto d, Index i) {
+    const auto v = hn::LoadU(d, m + i);
+    return hn::Mul(v, v);
   });
 }
 
 void quotient_run(const float* dy, const float* y, float* out, Index n) {
-  over_blocks(n, [&]<int unroll>(auto d, Index i) {
-    const auto lanes = static_cast<Index>(hn::Lanes(d));
-    for (int u = 0; u < unroll; ++u) {
-      const auto v = hn::LoadU(d, y + i + u * lanes);
-      hn::StoreU(hn::IfThenElseZero(hn::Gt(v, hn::Zero(d)), hn::Div(hn::LoadU(d, dy + i + u * lanes), v)), d, out + i + u * lanes);
-    }
+  fill(out, n, [&](auto d, Index i) {
+    const auto v = hn::LoadU(d, y + i);
+    return hn::IfThenElseZero(hn::Gt(v, hn::Zero(d)), hn::Div(hn::LoadU(d, dy + i), v));
   });
 }
 
 void root_run(float least, float* y, Index n) {
-  over_blocks(n, [&]<int unroll>(auto d, Index i) {
-    const auto lanes = static_cast<Index>(hn::Lanes(d));
-    for (int u = 0; u < unroll; ++u)
-      hn::StoreU(hn::Sqrt(hn::Add(hn::Max(hn::LoadU(d, y + i + u * lanes), hn::Zero(d)), hn::Set(d, least))), d, y + i + u * lanes);
+  fill(y, n, [&](auto d, Index i) {
+    return hn::Sqrt(hn::Add(hn::Max(hn::LoadU(d, y + i), hn::Zero(d)), hn::Set(d, least)));
   });
 }
 
 void product_run(const float* m, float* out, Index n) {
-  over_blocks(n, [&]<int unroll>(auto d, Index i) {
-    const auto lanes = static_cast<Index>(hn::Lanes(d));
-    for (int u = 0; u < unroll; ++u)
-      hn::StoreU(hn::Mul(hn::LoadU(d, m + i + u * lanes), hn::LoadU(d, out + i + u * lanes)), d, out + i + u * lanes);
-  });
+  fill(out, n, [&](auto d, Index i) { return hn::Mul(hn::LoadU(d, m + i), hn::LoadU(d, out + i)); });
 }
 
 }  // namespace fringe::cpu::HWY_NAMESPACE
