@@ -1,5 +1,6 @@
 #include "apps/phasing/predict.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <map>
@@ -158,7 +159,8 @@ int watch(Predictor& predictor, const Options& o, const Common& common) {
   std::map<std::string, std::pair<std::uintmax_t, fs::file_time_type>> done;
   Totals totals;
   auto last_new = Clock::now();
-  while (stop_signal == 0 && (o.idle <= 0 || since(last_new) < o.idle)) {
+  bool settled = false;  // no file is new or has changed since the look before
+  while (stop_signal == 0 && (o.idle <= 0 || !settled || since(last_new) < o.idle)) {
     decltype(seen) now;
     std::error_code error;
     for (fs::directory_iterator it(o.watch, error), end; !error && it != end; it.increment(error)) {
@@ -170,6 +172,12 @@ int watch(Predictor& predictor, const Options& o, const Common& common) {
       if (!gone) now[it->path().string()] = {size, time};
     }
     std::erase_if(done, [&](const auto& entry) { return !now.contains(entry.first); });
+    settled = std::all_of(now.begin(), now.end(), [&](const auto& entry) {
+      const auto before = seen.find(entry.first);
+      return before != seen.end() && before->second == entry.second;
+    });
+    // A file that still grows keeps the watch awake, however short --idle is.
+    if (!settled) last_new = Clock::now();
     for (const auto& [path, state] : now) {
       if (stop_signal != 0) break;
       const auto before = seen.find(path);
@@ -223,7 +231,7 @@ void add_predict(CLI::App& app, Common& common, Action& action) {
       ->type_name("FILE|DIR");
   c->add_option("--watch", o->watch, "handle the .cxi and .h5 files that appear in this folder, until Ctrl-C")
       ->type_name("DIR");
-  c->add_option("--idle", o->idle, "end --watch when nothing new has come for so long [s]")->check(positive());
+  c->add_option("--idle", o->idle, "end --watch when no file has come, grown or been drawn for so long [s]")->check(positive());
   c->add_flag("--resume", o->resume,
               "leave out patterns whose result is there, no older than pattern and model: for a run that was stopped");
   add_device_options(*c, common);

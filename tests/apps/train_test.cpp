@@ -143,6 +143,12 @@ TEST_SUITE("train") {
     CHECK(std::filesystem::exists(f / "in/set-aside/bad.cxi"));
     CHECK(contains(watched.err, "bad.cxi set aside"));
     CHECK(contains(watched.out, "a.cxi -> "));
+    // However short --idle is, what is there when the watch begins is drawn: looking twice takes longer.
+    CHECK(fringe::test::fringe(f, "predict '" + (f / "m.h5") + "' --watch '" + (f / "in") + "' -o '" + (f / "again") +
+                                      "' --idle 0.01")
+              .code == 0);
+    CHECK(io::is_reconstruction(f / "again/a.cxi"));
+    CHECK(io::is_reconstruction(f / "again/b.cxi"));
     // A trained model is a start for refine.
     CHECK(fringe::test::fringe(f, "refine '" + (f / "c1.cxi") + "' -o '" + (f / "t.cxi") + "' --epochs 3 -q --model '" +
                                       (f / "m.h5") + "'")
