@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <mutex>
 #include <numbers>
+#include <numeric>
 
 #include "apps/phasing/agreement.h"
 #include "apps/phasing/alignment.h"
@@ -32,11 +33,16 @@ constexpr const char* last_recipe = "50*ER+20*ML";
 // illumination is too small a crystal, and from it the widths stay too small, too. ML does not know partial coherence; the fits of
 // the single voxels do.
 constexpr const char *blurred_recipe = "10*(80*RAAR+20*ER)+50*ER", *blurred_last_recipe = "50*ER";
+/// Where the best coherent crystal sees no blur, the same starts are made twice, and must differ by so many standard errors and find a blur of at least this rms
+/// width [voxels of Q]. Of sixty coherent patterns two differed by more than three, and none by a wider blur than 0.18 (docs/phase.md).
+constexpr Index pairs = 12;
+constexpr const char* pair_recipe = "3*(80*RAAR+20*ER)+50*ER";
+constexpr double pair_errors = 3, least_width = 0.25;
 /// Shares of the time limit by which searching, the fit of the coherence, carrying the survivors to their end, the first fits of nearly uniform density, and
 /// the network are over.
-constexpr double search_share = 0.2, coherence_share = 0.25, finish_share = 0.35, uniform_share = 0.5, network_share = 0.9;
+constexpr double search_share = 0.2, coherence_share = 0.3, finish_share = 0.4, uniform_share = 0.5, network_share = 0.9;
 
-constexpr const char *search_folder = "search", *finish_folder = "carried-on", *network_state = "network";
+constexpr const char *search_folder = "search", *coherent_folder = "coherent", *blurred_folder = "blurred", *finish_folder = "carried-on", *network_state = "network";
 
 /// The object, within its own support.
 void begin_with(IterateOptions& o, const Volume<Complex>& object) {
@@ -54,8 +60,8 @@ class Phasing {
         progress_(progress),
         stop_(stop),
         free_(make_free_mask(options.seed, pattern.intensity.extent, pattern.mask)),
-        fingerprint_(fmt::format("{} seed {} phase {} {} {}, {}", signature(pattern), options.seed, starts, survivors, search_recipe,
-                                 finish_recipe)) {
+        fingerprint_(fmt::format("{} seed {} phase {} {} {}, {}, {}, {}", signature(pattern), options.seed, starts, survivors, search_recipe,
+                                 finish_recipe, pair_recipe, blurred_recipe)) {
     if (options.folder.empty() || options.time_limit > 0) return;
     folder_ = options.folder;
     std::error_code error;
@@ -139,20 +145,17 @@ class Phasing {
     return options_.time_limit > 0 ? share * options_.time_limit - since(started_) : std::numeric_limits<double>::infinity();
   }
 
-  /// Where projections are made: partial coherence is the CPU's.
-  Backend projecting() const { return pattern_.partially_coherent() ? Backend{} : options_.backend; }
-
-  /// `count` runs of iterate side by side, none begun after `share` of the time limit; each is kept in this folder of
+  /// `count` runs of iterate there, the best first, none begun after `share` of the time limit; each is kept in this folder of
   /// the folder. `settings(k)`: of run number k.
-  std::vector<Member> iterate_all(const std::string& step, const std::string& what, const char* folder, Index count,
-                                  double share, const std::function<IterateOptions(Index)>& settings) {
+  std::vector<Member> iterate_all(const std::string& step, const char* folder, Index count, double share, const Backend& backend,
+                                  const std::function<IterateOptions(Index)>& settings) {
     std::atomic<int> ends{stop_ != 0};  // the signal, the time, or the device
     const RunStart run = [&](const StartJob& job) {
       IterateOptions o = settings(job.number);
       o.starts = 1;
       o.seed = options_.seed;
       o.threads = job.threads;
-      o.backend = projecting();
+      o.backend = backend;
       if (options_.time_limit > 0) o.time_limit = std::max(1e-3, left(share));
       Reconstruction r;
       try {
@@ -176,9 +179,8 @@ class Phasing {
       if (p.done > 0 && left(share) <= 0) ends = 1;
       progress_({step, p.share, std::min(best_.score, std::isnan(p.best) ? best_.score : p.best), since(started_)});
     };
-    const auto begin = Clock::now();
     EnsembleOptions keeping{
-        .starts = count, .threads = options_.threads, .side_by_side = projecting().device->host_memory};
+        .starts = count, .threads = options_.threads, .side_by_side = backend.device->host_memory};
     if (!folder_.empty()) {
       keeping.folder = (fs::path(folder_) / folder).string();
       keeping.fingerprint = fingerprint_;
@@ -187,24 +189,37 @@ class Phasing {
     require(!ran.members.empty() || !best_.object.empty() || stop_ != 0, "phase: no start came to its end: {}",
             ran.failures.empty() ? "the time is too short" : ran.failures.front());
     std::sort(ran.members.begin(), ran.members.end(), [](const Member& a, const Member& b) { return a.score() < b.score(); });
-    if (!ran.members.empty())
-      consider(fmt::format("{} {}: seed {}", ran.members.size(), what, ran.members.front().seed), ran.members.front().object,
-               begin, coherence_of(ran.members.front()));
     return std::move(ran.members);
+  }
+  /// The best of these runs, as a step.
+  void consider(const std::string& what, const std::vector<Member>& members, Clock::time_point begin) {
+    if (!members.empty())
+      consider(fmt::format("{} {}: seed {}", members.size(), what, members.front().seed), members.front().object, begin,
+               coherence_of(members.front()));
+  }
+
+  /// Where projections under partial coherence are made.
+  static Backend cpu() { return {}; }
+  /// Start number k, under coherent illumination or with a blur that is found on the way.
+  static IterateOptions start(Index k, const char* recipe, CoherenceModel coherence) {
+    IterateOptions o;
+    o.recipe = parse_recipe(recipe);
+    o.first_start = k;
+    o.coherence = coherence;
+    return o;
   }
 
   std::vector<Member> search() {
-    auto found = iterate_all("short starts", "short starts", search_folder, starts, search_share, [](Index k) {
-      IterateOptions o;
-      o.recipe = parse_recipe(search_recipe);
-      o.first_start = k;
-      return o;
-    });
+    const auto begin = Clock::now();
+    auto found = iterate_all("short starts", search_folder, starts, search_share, options_.backend,
+                             [](Index k) { return start(k, search_recipe, CoherenceModel::full); });
+    consider("short starts", found, begin);
     searched_ = static_cast<Index>(found.size());
     return found;
   }
 
-  /// Whether the illumination is partially coherent, by the best start.
+  /// Whether the illumination is partially coherent: whether the best start is better explained with a blur, or else whether starts come
+  /// further with one.
   void find_coherence(const std::vector<Member>& found) {
     if (found.empty() || over(coherence_share)) return;
     const auto begin = Clock::now();
@@ -216,7 +231,7 @@ class Phasing {
           [&] { return over(coherence_share); });
       if (!fit) return;
       coherence_gain_ = fit->gain;
-      if (!fit->significant()) return;
+      if (!fit->significant()) return compare_starts();
       pattern_.coherence = fit->widths;
       consider("partial coherence, a first fit", fit->object, begin);
     } catch (const DeviceError& error) {
@@ -224,19 +239,51 @@ class Phasing {
     }
   }
 
+  /// The same starts under coherent illumination and with a blur. A crystal found under coherent illumination has shrunk until its pattern is as wide as
+  /// the blurred one, and may need no blur any more: starts that looked for it from the beginning tell what that crystal cannot.
+  void compare_starts() {
+    const auto begin = Clock::now();
+    const auto coherent = iterate_all("starts under coherent illumination", coherent_folder, pairs, coherence_share, options_.backend,
+                                      [](Index k) { return start(k, pair_recipe, CoherenceModel::full); });
+    const auto blurred = iterate_all("starts under partial coherence", blurred_folder, pairs, coherence_share, cpu(),
+                                     [](Index k) { return start(k, pair_recipe, CoherenceModel::gaussian); });
+    if (over(coherence_share)) return;  // the last of them were cut short
+    const Difference gain = gain_of_starts(coherent, blurred);
+    if (!(gain.mean > pair_errors * gain.standard_error)) return;
+    const auto widths = coherence_of(blurred.front());
+    const double square = std::inner_product(widths.begin(), widths.end(), widths.begin(), 0.0);
+    if (square < 3 * least_width * least_width) return;
+    coherence_gain_ = gain;
+    pattern_.coherence = widths;
+    consider("short starts under partial coherence", blurred, begin);
+  }
+
+  /// By how much the free LLK of the second is smaller: mean over the starts of the same seed, and its standard error; none where fewer than three came to
+  /// their end.
+  static Difference gain_of_starts(const std::vector<Member>& coherent, const std::vector<Member>& blurred) {
+    std::vector<double> gains;
+    for (const Member& a : coherent)
+      for (const Member& b : blurred)
+        if (a.seed == b.seed) gains.push_back(a.score() - b.score());
+    const auto n = static_cast<double>(gains.size());
+    if (n < 3) return {};
+    const double mean = std::accumulate(gains.begin(), gains.end(), 0.0) / n;
+    double squares = 0;
+    for (const double g : gains) squares += (g - mean) * (g - mean);
+    return {mean, std::sqrt(squares / (n - 1) / n)};
+  }
+
   std::vector<Member> carry_on(const std::vector<Member>& found) {
     if (found.empty() || over(finish_share)) return {};
+    const auto begin = Clock::now();
     const auto count = std::min<Index>(survivors, static_cast<Index>(found.size()));
-    if (pattern_.partially_coherent())
-      return iterate_all("starts under partial coherence", "starts under partial coherence", finish_folder, count, finish_share,
-                         [](Index k) {
-                           IterateOptions o;
-                           o.recipe = parse_recipe(blurred_recipe);
-                           o.first_start = k;
-                           o.coherence = CoherenceModel::gaussian;
-                           return o;
-                         });
-    return iterate_all("the best carried on", "best ones carried on", finish_folder, count, finish_share, [&](Index k) {
+    if (pattern_.partially_coherent()) {
+      auto ended = iterate_all("starts under partial coherence", finish_folder, count, finish_share, cpu(),
+                               [](Index k) { return start(k, blurred_recipe, CoherenceModel::gaussian); });
+      consider("starts under partial coherence", ended, begin);
+      return ended;
+    }
+    auto ended = iterate_all("the best carried on", finish_folder, count, finish_share, options_.backend, [&](Index k) {
       const Member& m = found[static_cast<std::size_t>(k)];
       IterateOptions o;
       o.recipe = parse_recipe(finish_recipe);
@@ -246,6 +293,8 @@ class Phasing {
       o.shrink_wrap.sigma = 1;
       return o;
     });
+    consider("best ones carried on", ended, begin);
+    return ended;
   }
 
   /// As starting_object(); none where the object does not fit into the half array once it is centred: a start that was cut short before
@@ -301,7 +350,7 @@ class Phasing {
     i.seed = options_.seed;
     i.starts = 1;
     i.threads = options_.threads;
-    i.backend = projecting();
+    i.backend = pattern_.partially_coherent() ? cpu() : options_.backend;
     i.shrinks = false;
     begin_with(i, *drawn);
     const auto projected = iterate(
@@ -462,7 +511,7 @@ Phased phase(const Pattern& pattern, const PhaseOptions& options, const std::fun
 
 void remove_phase_folder(const std::string& folder) {
   std::error_code ignored;
-  for (const char* part : {search_folder, finish_folder}) fs::remove_all(fs::path(folder) / part, ignored);
+  for (const char* part : {search_folder, coherent_folder, blurred_folder, finish_folder}) fs::remove_all(fs::path(folder) / part, ignored);
   for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end; it.increment(ignored))
     if (it->path().filename().string().starts_with(network_state)) fs::remove(it->path(), ignored);
   fs::remove(folder, ignored);  // only when it is empty

@@ -47,16 +47,17 @@ TEST_SUITE("phase") {
         pattern, {.threads = 2}, [](const PhaseProgress&) {}, go);
     CHECK_THROWS_AS(starting_object(done.result.object, pattern.intensity.extent), Error);
     for (const auto& step : done.steps) CHECK_FALSE(contains(step.what, "network"));
-    CHECK(done.result.metrics.at("true_error") < 0.4);
+    // Its density is a product of factors along the axes, and so is its pattern: others have the same one, and the true error tells nothing.
+    CHECK(done.result.metrics.at("chi2") < 1e-6);
   }
 
   TEST_CASE("partial coherence is found, told, and makes the crystal better; with coherent light there is none") {
     const Folder f("phase-coherence");
     const auto file = [&](const char* name) { return "'" + (f / name) + "'"; };
-    const std::string simulate = "simulate -q --size 32 --seed 3 --photons 1e6 --voxel-size 1e-8 -o ";
+    const std::string simulate = "simulate -q --size 24 --seed 3 --photons 1e6 --voxel-size 1e-8 -o ";
     const auto phased = [&](const std::string& options) {
       REQUIRE(fringe::test::fringe(f, simulate + file("c.cxi") + options).code == 0);
-      const auto o = fringe::test::fringe(f, "phase " + file("c.cxi") + " -o " + file("r.cxi") + " --time 8");
+      const auto o = fringe::test::fringe(f, "phase " + file("c.cxi") + " -o " + file("r.cxi"));
       CAPTURE(o.err);
       REQUIRE(o.code == 0);
       return std::pair{o.out, io::read_reconstruction(f / "r.cxi")};
@@ -69,7 +70,7 @@ TEST_SUITE("phase") {
     CHECK(r.metrics.at("coherence_width_h") == doctest::Approx(0.7).epsilon(0.15));
     CHECK(r.metrics.at("coherence_width_w") == doctest::Approx(0.5).epsilon(0.25));
     CHECK(r.metrics.at("coherence_length_h") ==
-          doctest::Approx(32 * 1e-8 / (2 * 3.14159265 * r.metrics.at("coherence_width_h"))).epsilon(1e-4));
+          doctest::Approx(24 * 1e-8 / (2 * 3.14159265 * r.metrics.at("coherence_width_h"))).epsilon(1e-4));
     CHECK(r.metrics.at("true_error") < 0.12);
     const auto [coherent, c] = phased("");
     CHECK(contains(coherent, "coherence   full, as far as the held-out voxels tell"));
