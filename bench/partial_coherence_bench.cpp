@@ -18,8 +18,8 @@ void bench_partial_coherence(Bench& bench) {
     return [=, &k, &s] { k.partial_coherence_backward(s, taps, m, y, dy, dm); };
   };
   const double flops = 2.0 * static_cast<double>(shape.d + shape.h + shape.w);  // per voxel
-  bench.time({"partial_coherence_forward", shape, moved(shape, flops, 8), forward});
-  bench.time({"partial_coherence_backward", shape, moved(shape, flops, 16), backward});
+  bench.time({"partial_coherence_forward", shape, moved(shape, 2, flops), forward});
+  bench.time({"partial_coherence_backward", shape, moved(shape, 4, flops), backward});
 }
 
 }  // namespace fringe::bench

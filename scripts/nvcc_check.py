@@ -52,9 +52,9 @@ def demangled(name):
         length = int(digits[start:])
         if match.group(2)[:length].endswith("_kernel"):
             rest = match.group(2)[length:]
-            arguments = re.match(r"I((?:L(?:[bijm]|NS_9PrecisionE)\d+E)+)E", rest)
-            pieces = re.findall(r"L([bijm]|NS_9PrecisionE)(\d+)E", arguments.group(1)) if arguments else []
-            values = [number if len(kind) == 1 else FORMATS[int(number)] for kind, number in pieces]
+            arguments = re.match(r"I((?:L(?:[bijm]|NS_9PrecisionE)\d+E|NS\d*_\d+[A-Za-z]+?E)+)E", rest)
+            pieces = re.findall(r"L([bijm]|NS_9PrecisionE)(\d+)E|NS\d*_\d+([A-Za-z]+?)E", arguments.group(1)) if arguments else []
+            values = [structure or (number if len(kind) == 1 else FORMATS[int(number)]) for kind, number, structure in pieces]
             return match.group(2)[:length] + ("<" + ", ".join(values) + ">" if values else "")
     return name
 
@@ -80,7 +80,7 @@ def main():
         broken += [f"sm_{architecture}: {line}" for line in sass_ops.check(root / "scripts/sass_rules.txt", found)]
         if architecture == 90 and "--table" in sys.argv:
             print("| kernel | registers | warps of 64 | shared [bytes] | instructions | of them |\n|---|---:|---:|---:|---:|---|")
-            for kernel, row in sorted((demangled(k), r) for k, r in found.items()):
+            for kernel, row in sorted(((demangled(k), r) for k, r in found.items()), key=lambda row: row[0]):
                 counted = ", ".join(f"{v} {k}" for k, v in row.items() if k.isupper())
                 registers = row.get("registers", 255)
                 warps = min(64, 65536 // (-(-registers // 8) * 8 * 32) // 4 * 4)  # registers come in eights, warps in fours
