@@ -87,7 +87,13 @@ class Ensemble {
           "delete this one",
           file, r.configuration[fingerprint_key], options_.fingerprint);
       enter(n, r);
+      forget_state(n);  // a run that was killed just after it had written the result left it
     }
+  }
+
+  void forget_state(Index number) const {
+    std::error_code ignored;
+    fs::remove(path("running", number, "h5"), ignored);
   }
 
   void enter(Index number, Reconstruction& r) {
@@ -120,8 +126,7 @@ class Ensemble {
       if (!options_.folder.empty()) {
         r.configuration[fingerprint_key] = options_.fingerprint;
         io::write_reconstruction(path("start", number, "cxi"), r);
-        std::error_code ignored;
-        fs::remove(path("running", number, "h5"), ignored);
+        forget_state(number);
       }
       enter(number, r);
     }

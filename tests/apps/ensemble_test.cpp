@@ -54,11 +54,13 @@ TEST_SUITE("ensemble") {
     stop = 0;
     calls = 20;
     std::ofstream(f / "starts/start-0003.cxi.1.partial") << "what a killed run leaves";
+    std::ofstream(f / "starts/running-0000.h5") << "killed after it had written start 0, before it removed this";
     const auto rest = run_starts(o, run, progress, stop);
     CHECK(calls == 23);  // the failed one, the one cut short, and the one never begun
     CHECK(rest.members.size() == 4);
     CHECK(rest.members[0].object.data == pattern.truth.data);
     CHECK_FALSE(std::filesystem::exists(f / "starts/start-0003.cxi.1.partial"));
+    CHECK_FALSE(std::filesystem::exists(f / "starts/running-0000.h5"));
     o.fingerprint = "y";
     CHECK_THROWS_WITH_AS(run_starts(o, run, progress, stop), doctest::Contains("another pattern or with other options"), Error);
   }

@@ -2,6 +2,7 @@
 // it ends, must end as if nothing had happened: every number in every file it writes is the undisturbed run's, bit for
 // bit.
 #pragma once
+#include <fmt/ranges.h>
 #include <spawn.h>
 
 #include <algorithm>
@@ -216,6 +217,7 @@ inline void check_interrupted(int times, unsigned seed, bool only_quick) {
         ++by_code[code];
       }
       ++ends;
+      CAPTURE(fmt::format("{}", fmt::join(results_in(part), " ")));
       CHECK(results_in(part) == files);
       for (const auto& file : files) {
         CAPTURE(file);
