@@ -34,7 +34,7 @@ constexpr const char* last_recipe = "50*ER+20*ML";
 // the single voxels do.
 constexpr const char *blurred_recipe = "10*(80*RAAR+20*ER)+50*ER", *blurred_last_recipe = "50*ER";
 /// Where the best coherent crystal sees no blur, the same starts are made twice, and must differ by so many standard errors and find a blur of at least this rms
-/// width [voxels of Q]. Of sixty coherent patterns two differed by more than three, and none by a wider blur than 0.18 (docs/phase.md).
+/// width [voxels of Q]. Of sixty coherent patterns two did the one and two others the other (docs/phase.md).
 constexpr Index pairs = 12;
 constexpr const char* pair_recipe = "3*(80*RAAR+20*ER)+50*ER";
 constexpr double pair_errors = 3, least_width = 0.25;
