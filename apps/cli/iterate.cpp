@@ -81,7 +81,8 @@ int iterate(Options& o, const Common& common) {
     auto scores = r.curves.at("start_free_llk").value;
     if (scores.size() > 1) {
       std::sort(scores.begin(), scores.end());
-      fmt::print("starts      free llk {:.4g} to {:.4g}, median {:.4g}\n", scores.front(), scores.back(), scores[scores.size() / 2]);
+      fmt::print("starts      free llk {:.4g} to {:.4g}, median {:.4g}\n", scores.front(), scores.back(),
+                 (scores[(scores.size() - 1) / 2] + scores[scores.size() / 2]) / 2);
     }
     fmt::print("{:.0f} iterations in {}, best of {} starts: seed {:.0f}\nwritten     {}\n", m.at("epochs"), duration(m.at("seconds")),
                m.at("starts"), m.at("best_seed"), fmt::join(o.outputs, ", "));
@@ -128,7 +129,10 @@ void add_iterate_settings(CLI::App& c, IterateSettings& s) {
       ->group(expert);
   add("--low-resolution", o.low_resolution, "share of the resolution to begin with, 1: all")->check(between(0.02, 1));
   add("--low-resolution-end", o.low_resolution_end, "share of the run after which all resolution is used")->check(between(0, 1));
-  c.add_option("--coherence", o.coherence, "of the illumination: full, gaussian (width fitted), lucy (free kernel, Richardson-Lucy)")
+  c.add_option("--coherence", o.coherence,
+               fmt::format("of the illumination: full, gaussian (widths fitted), lucy (free kernel, Richardson-Lucy); without ML, "
+                           "by default {}",
+                           partially_coherent_recipe))
       ->transform(CLI::CheckedTransformer(coherence_names))
       ->option_text("NAME=full")
       ->group(expert);
@@ -139,6 +143,7 @@ void add_iterate_settings(CLI::App& c, IterateSettings& s) {
 void complete_iterate_settings(const CLI::App& command, IterateSettings& s) {
   auto& o = s.options;
   if (s.paper) use_paper_recipe(o);
+  if (!given(command, "--recipe") && o.coherence != CoherenceModel::full) s.recipe = partially_coherent_recipe;
   if (given(command, "--recipe") || !s.paper) {
     try {
       o.recipe = parse_recipe(s.recipe);

@@ -72,6 +72,10 @@ class Iteration {
         threads_each_(std::max(1, options.threads / workers_)), scores_(static_cast<std::size_t>(options.starts), unfinished),
         taken_(scores_.size()) {
     require(!on_device() || !common_.coherence(), "iterate: partial coherence is the CPU's; use --device cpu");
+    const bool has_ml = std::any_of(options.recipe.begin(), options.recipe.end(),
+                                    [](const Block& b) { return b.algorithm == Algorithm::ml; });
+    require(!has_ml || !common_.coherence(),
+            "iterate: ML supposes coherent illumination; leave it out of the recipe {}, or --coherence", text_of(options.recipe));
   }
 
   Reconstruction run(const std::function<void(const IterateProgress&)>& progress, const std::atomic<int>& stop);

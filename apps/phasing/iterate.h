@@ -13,6 +13,10 @@ namespace fringe {
 
 enum class FirstSupport { autocorrelation, box, given };
 
+/// The recipe for partially coherent illumination: without ML, which does not know it, and longer, as the blur is found on the way
+/// (docs/phase.md).
+constexpr const char* partially_coherent_recipe = "10*(80*RAAR+20*ER)+50*ER";
+
 struct IterateOptions {
   std::vector<Block> recipe = parse_recipe("6*(80*RAAR+20*ER)+50*ER+20*ML");
   PhaseStep step;

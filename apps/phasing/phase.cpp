@@ -29,12 +29,13 @@ constexpr Index starts = 40, survivors = 16, compared = 6;
 constexpr const char* search_recipe = "3*(80*RAAR+20*ER)+20*ML";
 constexpr const char* finish_recipe = "3*(80*RAAR+20*ER)+50*ER+20*ML";
 constexpr const char* last_recipe = "50*ER+20*ML";
-// Where the illumination is partially coherent, starts begin anew and find its widths on their way: what was found under coherent
-// illumination is too small a crystal, and from it the widths stay too small, too. ML does not know partial coherence; the fits of
-// the single voxels do.
-constexpr const char *blurred_recipe = "10*(80*RAAR+20*ER)+50*ER", *blurred_last_recipe = "50*ER";
-/// Where the best coherent crystal sees no blur, the same starts are made twice, and must differ by so many standard errors and find a blur of at least this rms
-/// width [voxels of Q]. Of sixty coherent patterns two did the one and two others the other (docs/phase.md).
+// Where the illumination is partially coherent, starts begin anew (partially_coherent_recipe) and find its widths on their way:
+// what was found under coherent illumination is too small a crystal, and from it the widths stay too small, too. ML does not know
+// partial coherence; the fits of the single voxels do.
+constexpr const char* blurred_last_recipe = "50*ER";
+/// Where the best coherent crystal sees no blur, the same starts are made twice, and must differ by so many standard errors and
+/// find a blur of at least this rms width [voxels of Q]. Of sixty coherent patterns two did the one and two others the other
+/// (docs/phase.md).
 constexpr Index pairs = 12;
 constexpr const char* pair_recipe = "3*(80*RAAR+20*ER)+50*ER";
 constexpr double pair_errors = 3, least_width = 0.25;
@@ -42,7 +43,8 @@ constexpr double pair_errors = 3, least_width = 0.25;
 /// the network are over.
 constexpr double search_share = 0.2, coherence_share = 0.3, finish_share = 0.4, uniform_share = 0.5, network_share = 0.9;
 
-constexpr const char *search_folder = "search", *coherent_folder = "coherent", *blurred_folder = "blurred", *finish_folder = "carried-on", *network_state = "network";
+constexpr const char *search_folder = "search", *coherent_folder = "coherent", *blurred_folder = "blurred",
+                     *finish_folder = "carried-on", *network_state = "network";
 
 /// The object, within its own support.
 void begin_with(IterateOptions& o, const Volume<Complex>& object) {
@@ -61,7 +63,7 @@ class Phasing {
         stop_(stop),
         free_(make_free_mask(options.seed, pattern.intensity.extent, pattern.mask)),
         fingerprint_(fmt::format("{} seed {} phase {} {} {}, {}, {}, {}", signature(pattern), options.seed, starts, survivors, search_recipe,
-                                 finish_recipe, pair_recipe, blurred_recipe)) {
+                                 finish_recipe, pair_recipe, partially_coherent_recipe)) {
     if (options.folder.empty() || options.time_limit > 0) return;
     folder_ = options.folder;
     std::error_code error;
@@ -200,6 +202,7 @@ class Phasing {
 
   /// Where projections under partial coherence are made.
   static Backend cpu() { return {}; }
+
   /// Start number k, under coherent illumination or with a blur that is found on the way.
   static IterateOptions start(Index k, const char* recipe, CoherenceModel coherence) {
     IterateOptions o;
@@ -239,8 +242,9 @@ class Phasing {
     }
   }
 
-  /// The same starts under coherent illumination and with a blur. A crystal found under coherent illumination has shrunk until its pattern is as wide as
-  /// the blurred one, and may need no blur any more: starts that looked for it from the beginning tell what that crystal cannot.
+  /// The same starts under coherent illumination and with a blur. A crystal found under coherent illumination has shrunk until its
+  /// pattern is as wide as the blurred one, and may need no blur any more: starts that looked for it from the beginning tell what
+  /// that crystal cannot.
   void compare_starts() {
     const auto begin = Clock::now();
     const auto coherent = iterate_all("starts under coherent illumination", coherent_folder, pairs, coherence_share, options_.backend,
@@ -258,8 +262,8 @@ class Phasing {
     consider("short starts under partial coherence", blurred, begin);
   }
 
-  /// By how much the free LLK of the second is smaller: mean over the starts of the same seed, and its standard error; none where fewer than three came to
-  /// their end.
+  /// By how much the free LLK of the second is smaller: mean over the starts of the same seed, and its standard error; none where
+  /// fewer than three came to their end.
   static Difference gain_of_starts(const std::vector<Member>& coherent, const std::vector<Member>& blurred) {
     std::vector<double> gains;
     for (const Member& a : coherent)
@@ -279,7 +283,7 @@ class Phasing {
     const auto count = std::min<Index>(survivors, static_cast<Index>(found.size()));
     if (pattern_.partially_coherent()) {
       auto ended = iterate_all("starts under partial coherence", finish_folder, count, finish_share, cpu(),
-                               [](Index k) { return start(k, blurred_recipe, CoherenceModel::gaussian); });
+                               [](Index k) { return start(k, partially_coherent_recipe, CoherenceModel::gaussian); });
       consider("starts under partial coherence", ended, begin);
       return ended;
     }
@@ -445,7 +449,7 @@ class Phasing {
     r.configuration = {{"method", "phase"},
                        {"kept", best_.what},
                        {"search_recipe", search_recipe},
-                       {"finish_recipe", pattern_.partially_coherent() ? blurred_recipe : finish_recipe},
+                       {"finish_recipe", pattern_.partially_coherent() ? partially_coherent_recipe : finish_recipe},
                        {"seed", std::to_string(options_.seed)},
                        {"time_limit", fmt::format("{}", options_.time_limit)},
                        {"threads", std::to_string(options_.threads)}};
@@ -511,7 +515,8 @@ Phased phase(const Pattern& pattern, const PhaseOptions& options, const std::fun
 
 void remove_phase_folder(const std::string& folder) {
   std::error_code ignored;
-  for (const char* part : {search_folder, coherent_folder, blurred_folder, finish_folder}) fs::remove_all(fs::path(folder) / part, ignored);
+  for (const char* part : {search_folder, coherent_folder, blurred_folder, finish_folder})
+    fs::remove_all(fs::path(folder) / part, ignored);
   for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end; it.increment(ignored))
     if (it->path().filename().string().starts_with(network_state)) fs::remove(it->path(), ignored);
   fs::remove(folder, ignored);  // only when it is empty

@@ -145,6 +145,12 @@ TEST_SUITE("iterate") {
       CHECK(fringe::test::fringe(f, "iterate a.cxi -o b.cxi " + usage).code == 2);
     }
     CHECK(fringe::test::fringe(f, "iterate '" + (f / "none.cxi") + "' -o '" + (f / "b.cxi") + "'").code == 1);
+    const std::string blurred = "iterate '" + (f / "c.cxi") + "' -o '" + (f / "g.cxi") + "' --starts 2 --coherence gaussian";
+    CHECK(fringe::test::fringe(f, blurred).code == 0);
+    CHECK(io::read_reconstruction(f / "g.cxi").configuration.at("recipe").find("ML") == std::string::npos);
+    const auto with_ml = fringe::test::fringe(f, blurred + " --recipe 2000000*ER+5*ML");
+    CHECK(with_ml.code == 1);  // at once
+    CHECK(contains(with_ml.err, "leave it out of the recipe 2000000*ER+5*ML"));
     const auto time = fringe::test::fringe(f, "iterate '" + (f / "c.cxi") + "' -o '" + (f / "t.cxi") + "' -q --time 1s");
     CHECK(time.code == 0);
     CHECK(io::read_reconstruction(f / "t.cxi").metrics.at("seconds") < 3);
