@@ -1,11 +1,13 @@
 #include "apps/cli/iterate.h"
 
+#include <algorithm>
 #include <numbers>
 
 #include "apps/cli/progress.h"
 #include "apps/cli/result.h"
 #include "apps/io/cxi.h"
 #include "apps/io/start_file.h"
+#include "apps/phasing/median.h"
 #include "apps/phasing/starting_object.h"
 #include "engine/hdf5.h"
 
@@ -78,11 +80,10 @@ int iterate(Options& o, const Common& common) {
     const auto& m = r.metrics;
     fmt::print("support     {:.0f} voxels\n", m.at("support_voxels"));
     if (m.contains("coherence_width")) fmt::print("coherence   kernel {:.3f} voxels wide (rms)\n", m.at("coherence_width"));
-    auto scores = r.curves.at("start_free_llk").value;
+    const auto& scores = r.curves.at("start_free_llk").value;
     if (scores.size() > 1) {
-      std::sort(scores.begin(), scores.end());
-      fmt::print("starts      free llk {:.4g} to {:.4g}, median {:.4g}\n", scores.front(), scores.back(),
-                 (scores[(scores.size() - 1) / 2] + scores[scores.size() / 2]) / 2);
+      const auto [least, most] = std::minmax_element(scores.begin(), scores.end());
+      fmt::print("starts      free llk {:.4g} to {:.4g}, median {:.4g}\n", *least, *most, median(scores));
     }
     fmt::print("{:.0f} iterations in {}, best of {} starts: seed {:.0f}\nwritten     {}\n", m.at("epochs"), duration(m.at("seconds")),
                m.at("starts"), m.at("best_seed"), fmt::join(o.outputs, ", "));

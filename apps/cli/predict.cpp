@@ -172,18 +172,18 @@ int watch(Predictor& predictor, const Options& o, const Common& common) {
       if (!gone) now[it->path().string()] = {size, time};
     }
     std::erase_if(done, [&](const auto& entry) { return !now.contains(entry.first); });
-    settled = std::all_of(now.begin(), now.end(), [&](const auto& entry) {
+    const auto rests = [&](const auto& entry) {
       const auto before = seen.find(entry.first);
       return before != seen.end() && before->second == entry.second;
-    });
+    };
+    settled = std::all_of(now.begin(), now.end(), rests);
     // A file that still grows keeps the watch awake, however short --idle is.
     if (!settled) last_new = Clock::now();
-    for (const auto& [path, state] : now) {
+    for (const auto& entry : now) {
       if (stop_signal != 0) break;
-      const auto before = seen.find(path);
+      const auto& [path, state] = entry;
       const auto handled = done.find(path);
-      if (before == seen.end() || before->second != state || (handled != done.end() && handled->second == state))
-        continue;
+      if (!rests(entry) || (handled != done.end() && handled->second == state)) continue;
       done[path] = state;
       const std::string name = fs::path(path).filename().string();
       const std::string output = (fs::path(o.output) / (fs::path(path).stem().string() + ".cxi")).string();

@@ -7,6 +7,7 @@
 
 #include "apps/phasing/alignment.h"
 #include "apps/phasing/eigenmodes.h"
+#include "apps/phasing/median.h"
 #include "apps/phasing/outcome.h"
 #include "apps/phasing/parallel.h"
 #include "apps/phasing/simulate.h"
@@ -14,12 +15,6 @@
 
 namespace fringe {
 namespace {
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t n = values.size();
-  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
 
 std::vector<double> scores(const std::vector<Member>& members) {
   std::vector<double> out;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <numeric>
 
 #include "apps/phasing/coherence.h"
 #include "apps/phasing/random.h"
@@ -164,6 +165,14 @@ double free_llk(const Volume<float>& calculated, const Pattern& pattern, const M
   return mean_llk(calculated, pattern, free, true);
 }
 
+Difference mean_difference(const std::vector<double>& differences) {
+  const auto count = static_cast<double>(differences.size());
+  const double mean = std::accumulate(differences.begin(), differences.end(), 0.0) / count;
+  double squares = 0;
+  for (const double d : differences) squares += (d - mean) * (d - mean);
+  return {mean, std::sqrt(squares / (count - 1) / count)};
+}
+
 Difference free_llk_difference(const Volume<float>& a, const Volume<float>& b, const Pattern& pattern, const Mask& free) {
   require(!free.empty(), "free_llk: no voxels were held out");
   const double a_scale = intensity_scale(a, pattern, free), b_scale = intensity_scale(b, pattern, free);
@@ -171,16 +180,9 @@ Difference free_llk_difference(const Volume<float>& a, const Volume<float>& b, c
   for_each_measured("free_llk", a, pattern, free, true,
                     [&](double p, double i) { terms.push_back(llk_term(a_scale * p, i)); });
   std::size_t at = 0;
-  double sum = 0, squares = 0;
-  for_each_measured("free_llk", b, pattern, free, true, [&](double p, double i) {
-    terms[at] -= llk_term(b_scale * p, i);
-    sum += terms[at++];
-  });
-  const auto count = static_cast<double>(terms.size());
-  require(count > 1, "free_llk: {} voxels were held out", terms.size());
-  const double mean = sum / count;
-  for (const double t : terms) squares += (t - mean) * (t - mean);
-  return {mean, std::sqrt(squares / (count - 1) / count)};
+  for_each_measured("free_llk", b, pattern, free, true, [&](double p, double i) { terms[at++] -= llk_term(b_scale * p, i); });
+  require(terms.size() > 1, "free_llk: {} voxels were held out", terms.size());
+  return mean_difference(terms);
 }
 
 FitQuality fit_quality(const Volume<float>& calculated, const Pattern& pattern, const Mask& free) {

@@ -2,6 +2,7 @@
 // voxels that were not measured enter none.
 #pragma once
 #include <optional>
+#include <vector>
 
 #include "apps/phasing/fourier.h"
 #include "apps/phasing/pattern.h"
@@ -36,11 +37,16 @@ double poisson_llk(const Volume<float>& calculated, const Pattern& pattern, cons
 /// seen (Favre-Nicolin, Leake and Chushkin, Sci. Rep. 10, 2664 (2020), doi 10.1038/s41598-020-57561-2).
 double free_llk(const Volume<float>& calculated, const Pattern& pattern, const Mask& free);
 
-/// The mean over the held-out voxels of what `a` costs each of them more than `b`, as of free_llk(), and that mean's standard error. The
-/// photon noise of a voxel is in both terms: the difference is far better known than either mean.
+/// How much one thing is larger than another in the mean over pairs, and that mean's standard error. What varies alike in both members of a
+/// pair drops out: the difference is far better known than either mean.
 struct Difference {
   double mean = 0, standard_error = 0;
 };
+
+/// `differences`: of each pair, of two or more.
+Difference mean_difference(const std::vector<double>& differences);
+
+/// What `a` costs each of the held-out voxels more than `b`, as of free_llk(); the photon noise of a voxel is in both.
 Difference free_llk_difference(const Volume<float>& a, const Volume<float>& b, const Pattern& pattern, const Mask& free);
 
 /// All of these at once.

@@ -269,12 +269,7 @@ class Phasing {
     for (const Member& a : coherent)
       for (const Member& b : blurred)
         if (a.seed == b.seed) gains.push_back(a.score() - b.score());
-    const auto n = static_cast<double>(gains.size());
-    if (n < 3) return {};
-    const double mean = std::accumulate(gains.begin(), gains.end(), 0.0) / n;
-    double squares = 0;
-    for (const double g : gains) squares += (g - mean) * (g - mean);
-    return {mean, std::sqrt(squares / (n - 1) / n)};
+    return gains.size() < 3 ? Difference{} : mean_difference(gains);
   }
 
   std::vector<Member> carry_on(const std::vector<Member>& found) {
