@@ -40,7 +40,7 @@ void add_population_options(CLI::App& c, Population& p, const std::string& chose
   add_range(c, "--phase-range", p.phase_range, "the phase inside covers [0, this] [rad]", group);
   add_range(
       c, "--photons", p.photons,
-      "photons in a whole pattern, each voxel with Poisson noise; drawn uniformly in the logarithm (default: no noise)",
+      "photons in a whole pattern, each voxel with Poisson noise; drawn uniformly in the logarithm; 0: no noise",
       group);
   add_range(c, "--semi-axis", p.crystal.semi_axis, "semi-axes a, b, c, or distances of facets [half the size]", group);
   add_range(c, "--exponent", p.crystal.exponent, "exponents e and n of the superellipsoids", group);

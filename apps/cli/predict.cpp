@@ -43,8 +43,18 @@ bool is_done(const Options& o, const std::string& input, const std::string& outp
 }
 
 struct Totals {
+  struct Sum {
+    double value = 0;
+    Index count = 0;  ///< patterns that have this quantity: not every one has a true error
+    double mean() const { return value / static_cast<double>(count); }
+  };
   Index done = 0, failed = 0, there = 0;
-  double seconds = 0, latency = 0;
+  std::map<std::string, Sum> sums;
+
+  void add(const std::string& quantity, double value) {
+    sums[quantity].value += value;
+    ++sums[quantity].count;
+  }
 };
 
 /// Reads, predicts, writes, and prints the one line.
@@ -59,8 +69,10 @@ void handle(Predictor& predictor, const std::string& name, const Pattern& patter
   io::write_reconstruction(output, r);
   const double latency = since(begin), seconds = r.metrics.at("seconds");
   ++totals.done;
-  totals.seconds += seconds;
-  totals.latency += latency;
+  totals.add("network_seconds", seconds);
+  totals.add("latency_seconds", latency);
+  for (const auto& [quantity, value] : r.metrics)
+    if (quantity != "seconds") totals.add(quantity, value);
   if (common.quiet) return;
   const std::string truth =
       r.metrics.contains("true_error") ? fmt::format("  true error {:.4f}", r.metrics.at("true_error")) : "";
@@ -69,12 +81,13 @@ void handle(Predictor& predictor, const std::string& name, const Pattern& patter
   std::fflush(stdout);
 }
 
+/// The last line, and the report: means over the patterns, which are the numbers themselves where there is one.
 void summarise(const Totals& t, const std::string& device, const Common& common) {
   if (!common.quiet && t.there > 0) fmt::print("{} results were there already\n", t.there);
   if (!common.quiet && t.done + t.failed > 1)
     fmt::print("{} patterns, {} set aside; mean latency: network {:.1f} ms, in all {:.1f} ms\n", t.done, t.failed,
-               t.done > 0 ? 1e3 * t.seconds / static_cast<double>(t.done) : 0.0,
-               t.done > 0 ? 1e3 * t.latency / static_cast<double>(t.done) : 0.0);
+               t.done > 0 ? 1e3 * t.sums.at("network_seconds").mean() : 0.0,
+               t.done > 0 ? 1e3 * t.sums.at("latency_seconds").mean() : 0.0);
   if (common.json.empty()) return;
   Report r = make_report(common);
   r.insert("precision", precision_name(common.precision));
@@ -82,10 +95,7 @@ void summarise(const Totals& t, const std::string& device, const Common& common)
   r.insert("patterns", t.done);
   r.insert("set_aside", t.failed);
   r.insert("there_already", t.there);
-  if (t.done > 0) {
-    r.insert("network_seconds", t.seconds / static_cast<double>(t.done));
-    r.insert("latency_seconds", t.latency / static_cast<double>(t.done));
-  }
+  for (const auto& [quantity, sum] : t.sums) r.insert(quantity, sum.mean());
   write_json(common.json, r);
 }
 

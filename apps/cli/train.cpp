@@ -50,7 +50,10 @@ void apply_preset(Options& o) {
   if (!o.given("--micro-batch")) t.micro_batch = std::min<Index>(t.batch, 16);
 }
 
-/// Eq. 6 and its schedule as published: amplitude in, both heads ReLU, ADAM and SGD by turns of 25 epochs from 0.01,
+/// Of a network for measured patterns. Without noise it learns to trust what no measured pattern shows (docs/training.md).
+constexpr Range photons_of_training{1e5, 1e9};
+
+/// Eq. 6 and its schedule as published: amplitude in, without noise, both heads ReLU, ADAM and SGD by turns of 25 epochs from 0.01,
 /// x0.95.
 void apply_paper(Options& o) {
   auto& t = o.train;
@@ -59,6 +62,7 @@ void apply_paper(Options& o) {
   if (!o.given("--schedule")) t.schedule.schedule = Schedule::alternating;
   if (!o.given("--rate")) t.schedule.rate = 0.01;
   if (!o.given("--phase-weight")) t.weights.phase = 1;
+  if (!o.given("--photons")) t.data.population.photons = {0, 0};
   t.schedule.warm_up = 0;
 }
 
@@ -91,7 +95,9 @@ int train_command(Options& o, const Common& common) {
   t.backend = chosen_backend(said_once);
   Extent extent{t.data.population.crystal.size, t.data.population.crystal.size, t.data.population.crystal.size};
   if (!t.data.set.empty()) {
-    const Index size = io::CrystalSet(t.data.set).size();
+    const io::CrystalSet set(t.data.set);
+    const Index size = set.size();
+    if (!o.given("--photons") && set.has_patterns() && set.specimen(0).exposure.noise) t.data.noise = false;  // it has its own
     extent = {size, size, size};
     t.data.population.crystal.size = size;
   }
@@ -247,6 +253,7 @@ void add_train(CLI::App& app, Common& common, Action& action) {
       ->capture_default_str()
       ->check(positive())
       ->group(expert);
+  t.data.population.photons = photons_of_training;
   add_population_options(*c, t.data.population, "Crystals, where they are drawn");
   add_device_options(*c, common);
   add_common_options(*c, common);
@@ -257,7 +264,7 @@ void add_train(CLI::App& app, Common& common, Action& action) {
       throw CLI::ValidationError(
           "--micro-batch", fmt::format("{} does not divide the batch of {}", o->train.micro_batch, o->train.batch));
     o->train.time_limit = 60 * o->minutes;
-    o->train.data.noise = c->count("--photons") > 0;
+    o->train.data.noise = o->train.data.population.photons.high > 0;
     action = [o, &common] { return train_command(*o, common); };
   });
 }

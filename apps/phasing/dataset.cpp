@@ -86,8 +86,14 @@ std::vector<Dataset::Item> Dataset::draw(const std::vector<std::uint64_t>& indic
 
 Dataset::Item Dataset::read(Index i) const {
   Item item{set_->object(i), {}, 0, static_cast<std::uint64_t>(i)};
-  if (set_->has_patterns()) item.intensity = set_->intensity(i);
+  if (stores_patterns()) item.intensity = set_->intensity(i);
   return item;
+}
+
+void Dataset::expose_anew(Item& item, std::uint64_t visit) const {
+  if (!options_.noise) return;
+  item.photons = draw_specimen(options_.population, options_.seed, visit).exposure.photons;
+  item.noise_index = visit;
 }
 
 const std::vector<Index>& Dataset::order(Index round) {
@@ -117,11 +123,7 @@ std::vector<Dataset::Item> Dataset::visits(Index first, Index step, Index count,
       item.object = turned(item.object, orientation);
       if (!item.intensity.empty()) item.intensity = turned(item.intensity, orientation);
     }
-    if (options_.noise) {
-      item.intensity = {};
-      item.photons = draw_specimen(options_.population, options_.seed, visit).exposure.photons;
-      item.noise_index = visit;
-    }
+    expose_anew(item, visit);
   });
   return items;
 }
@@ -170,10 +172,13 @@ Batch Dataset::validation(Context<float>& context, FitInput input, Index first, 
   std::vector<Item> items;
   std::vector<std::uint64_t> indices;
   for (Index k = 0; k < count; ++k) {
-    if (set_)
-      items.push_back(read(training_ + first + k * step));
-    else
-      indices.push_back(held_out + static_cast<std::uint64_t>(first + k * step));
+    const auto index = held_out + static_cast<std::uint64_t>(first + k * step);
+    if (!set_) {
+      indices.push_back(index);
+      continue;
+    }
+    items.push_back(read(training_ + first + k * step));
+    expose_anew(items.back(), index);
   }
   if (!set_) items = draw(indices, false, context.stream.threads());
   return assemble(context, input, items);

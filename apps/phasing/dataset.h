@@ -15,7 +15,7 @@ struct DatasetOptions {
   double validation_share = 0.05;  ///< of a set: its last crystals
   Index validation_count = 256;    ///< of drawn crystals
   bool augment = true;             ///< of sets: each visit in one of the 48 orientations of the cube
-  bool noise = false;              ///< fresh Poisson noise for each visit, photons as the population draws them
+  bool noise = false;              ///< fresh Poisson noise for each visit (held-out crystals: once), photons as the population draws them
   std::uint64_t seed = 1;
 };
 
@@ -68,6 +68,7 @@ class Dataset {
   };
   std::vector<Item> draw(const std::vector<std::uint64_t>& indices, bool training, int threads) const;
   Item read(Index i) const;
+  void expose_anew(Item& item, std::uint64_t visit) const;  ///< of a set: its fresh noise, if any
   std::vector<Item> visits(Index first, Index step, Index count, int threads);
   std::vector<std::uint64_t> indices(Index first, Index step, Index count) const;
   Batch assemble(Context<float>& context, FitInput input, const std::vector<Item>& items) const;

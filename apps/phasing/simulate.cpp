@@ -189,8 +189,10 @@ Specimen draw_specimen(const Population& p, std::uint64_t seed, std::uint64_t in
           "simulate: the phase range must be drawn from finite numbers that are not negative, not from [{}, {}]",
           p.phase_range.low, p.phase_range.high);
   const bool noise = p.photons.high > 0;
-  require(!noise || (p.photons.low > 0 && p.photons.high >= p.photons.low && std::isfinite(p.photons.high)),
-          "simulate: photons must be drawn from positive numbers, not from [{}, {}]", p.photons.low, p.photons.high);
+  require((p.photons.low > 0 && p.photons.high >= p.photons.low && std::isfinite(p.photons.high)) ||
+              (p.photons.low == 0 && p.photons.high == 0),
+          "simulate: photons must be drawn from positive numbers, or be 0 for no noise, not from [{}, {}]", p.photons.low,
+          p.photons.high);
   Random random(seed, Draw::specimen, index);
   Specimen s{p.crystal, {}};
   s.crystal.shape = random.uniform() < p.polyhedra ? CrystalShape::polyhedron : CrystalShape::superellipsoid;

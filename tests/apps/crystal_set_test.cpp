@@ -79,6 +79,8 @@ TEST_SUITE("crystal_set") {
     CHECK(fringe::test::fringe(f, base + "--count 4 --index 3").code == 2);
     CHECK(fringe::test::fringe(f, base + "--objects-only").code == 2);
     CHECK(fringe::test::fringe(f, base + "--count 4 --phase-range 3,1").code == 1);
+    CHECK(fringe::test::fringe(f, base + "--count 4 --photons=-5").code == 1);
+    CHECK(fringe::test::fringe(f, base + "--count 4 --photons 0,1e6").code == 1);
   }
 
   TEST_CASE("training batches: a target's diffraction is its pattern in every orientation, and its twin has the same") {
@@ -111,6 +113,43 @@ TEST_SUITE("crystal_set") {
     const Batch c = data.training(context, FitInput::autocorrelation, 16, 1, 16);
     bool differs = false;
     for (Index i = 0; i < b.input.size(); ++i) differs = differs || b.input[i] != c.input[i];
+    CHECK(differs);
+  }
+
+  TEST_CASE("fresh noise on a set: other counts at each visit, the same ones for a held-out crystal, photons as asked for") {
+    const Folder f("noisy_visits");
+    REQUIRE(fringe::test::fringe(f, "simulate -q --count 20 --size 16 -o '" + (f / "s.h5") + "'").code == 0);
+    DatasetOptions options;
+    options.set = f / "s.h5";
+    options.validation_share = 0.2;
+    options.augment = false;
+    options.noise = true;
+    options.population.photons = {1e4, 1e4};
+    Dataset data(options);
+    Context<float> context(default_table(), 2);
+    const auto magnitude = [&](bool training, Index first) {
+      return (training ? data.training(context, FitInput::logarithm, first, 1, 4) : data.validation(context, FitInput::logarithm, first, 1, 4))
+          .targets.magnitude;
+    };
+    const auto check_counts = [](const Tensor<float>& m) {
+      double photons = 0, off_integer = 0;
+      for (Index i = 0; i < m.size(); ++i) {
+        const double count = static_cast<double>(m[i]) * static_cast<double>(m[i]);
+        photons += count;
+        off_integer = std::max(off_integer, std::abs(count - std::round(count)) / (1 + count));
+      }
+      CHECK(off_integer < 1e-6);
+      CHECK(photons == doctest::Approx(4 * 1e4).epsilon(0.03));
+    };
+    const auto training = magnitude(true, 0), held_out = magnitude(false, 0), again = magnitude(false, 0);
+    check_counts(training);
+    check_counts(held_out);
+    for (Index i = 0; i < held_out.size(); ++i) CHECK(held_out[i] == again[i]);
+    options.noise = false;
+    Dataset quiet(options);
+    const auto stored = quiet.validation(context, FitInput::logarithm, 0, 1, 4).targets.magnitude;
+    bool differs = false;
+    for (Index i = 0; i < stored.size(); ++i) differs = differs || stored[i] != held_out[i];
     CHECK(differs);
   }
 }

@@ -62,6 +62,26 @@ TEST_SUITE("train") {
     CHECK(fringe::test::fringe(f, "train -o x.h5 --resume").code == 2);
   }
 
+  TEST_CASE("what photons the training sees: a wide range by default, a set's own, none for the paper or where 0 is asked for") {
+    const Folder f("train_noise");
+    REQUIRE(fringe::test::fringe(f, "simulate -q --size 16 --count 20 -o '" + (f / "quiet.h5") + "'").code == 0);
+    REQUIRE(fringe::test::fringe(f, "simulate -q --size 16 --count 20 --photons 1e6 -o '" + (f / "noisy.h5") + "'").code == 0);
+    const std::string small = " --levels 2 --width 2 --batch 8 --epochs 1 --threads 1 -q -o '" + (f / "m.h5") + "' --json '" + (f / "r.json") + "' ";
+    const auto configuration = [&](const std::string& arguments) {
+      const auto run = fringe::test::fringe(f, "train " + arguments + small);
+      CHECK_MESSAGE(run.code == 0, run.err);
+      return contents(f / "r.json");
+    };
+    const std::string drawn = "--size 16 --samples 16 --validation 4 ";
+    CHECK(contains(configuration(drawn), "noise true polyhedra 0 phase 1,1 photons 100000,1000000000"));
+    CHECK(contains(configuration(drawn + "--photons 1e4"), "noise true polyhedra 0 phase 1,1 photons 10000,10000"));
+    CHECK(contains(configuration(drawn + "--photons 0"), "noise false"));
+    CHECK(contains(configuration(drawn + "--paper"), "noise false"));
+    CHECK(contains(configuration("'" + (f / "quiet.h5") + "'"), "noise true"));
+    CHECK(contains(configuration("'" + (f / "noisy.h5") + "'"), "noise false"));
+    CHECK(contains(configuration("'" + (f / "noisy.h5") + "' --photons 1e5"), "noise true"));
+  }
+
   TEST_CASE("two ranks draw the same as one process with the same batch, within rounding") {
     if (!has_mpi()) return;
     const Folder f("mpi");
@@ -114,9 +134,12 @@ TEST_SUITE("train") {
               .code == 0);
     REQUIRE(fringe::test::fringe(f, "simulate -q --size 16 --count 3 -o '" + (f / "s.h5") + "'").code == 0);
     const auto one =
-        fringe::test::fringe(f, "predict '" + (f / "m.h5") + "' '" + (f / "c1.cxi") + "' -o '" + (f / "r.cxi") + "'");
+        fringe::test::fringe(f, "predict '" + (f / "m.h5") + "' '" + (f / "c1.cxi") + "' -o '" + (f / "r.cxi") + "' --json '" +
+                                    (f / "r.json") + "'");
     CHECK(one.code == 0);
     CHECK(contains(one.out, "ms"));
+    for (const std::string key : {"chi2", "pearson", "llk", "true_error", "latency_seconds"})
+      CHECK(contains(contents(f / "r.json"), "\"" + key + "\": "));
     CHECK(io::read_reconstruction(f / "r.cxi").metrics.contains("true_error"));
     CHECK(fringe::test::fringe(f, "predict '" + (f / "m.h5") + "' '" + (f / "s.h5") + "' -o '" + (f / "stack") + "'")
               .code == 0);
