@@ -70,6 +70,7 @@ int simulate_set(const Options& o, const Common& common) {
   const int threads = thread_count(common);
   Context<float> context(backend, threads);
   const bool on_host = context.device().host_memory;
+  try_population(o.population, common.seed);  // before there is a file that another command would have to go on with
   const bool resumed = std::filesystem::exists(o.output + ".partial");
   io::CrystalSetWriter writer(o.output, layout);
   const Index before = writer.completed();

@@ -49,8 +49,7 @@ Volume<T> turned(const Volume<T>& from, const Orientation& o) {
 
 Dataset::Dataset(const DatasetOptions& options) : options_(options) {
   if (options.set.empty()) {
-    const auto trial = draw_specimen(options.population, options.seed, 0);
-    make_crystal(trial.crystal, options.seed, 0);  // throws when the population cannot be drawn
+    try_population(options.population, options.seed);
     size_ = options.population.crystal.size;
     validation_ = options.validation_count;
   } else {

@@ -203,6 +203,8 @@ Specimen draw_specimen(const Population& p, std::uint64_t seed, std::uint64_t in
   return s;
 }
 
+void try_population(const Population& p, std::uint64_t seed) { make_crystal(draw_specimen(p, seed, 0).crystal, seed, 0); }
+
 Geometry cubic_geometry(const Extent& extent, double voxel_size) {
   Geometry geometry;
   auto& basis = geometry.basis_vectors.emplace();

@@ -87,6 +87,9 @@ struct Specimen {
 /// population without spread is the series of its CrystalOptions. Throws Error when the ranges make no sense.
 Specimen draw_specimen(const Population& population, std::uint64_t seed, std::uint64_t index);
 
+/// Draws the first crystal, for its errors. Throws Error when the population cannot be drawn.
+void try_population(const Population& population, std::uint64_t seed);
+
 /// Geometry of a pattern of `extent` voxels whose object has cubic voxels of `voxel_size` [m].
 Geometry cubic_geometry(const Extent& extent, double voxel_size);
 

@@ -81,6 +81,8 @@ TEST_SUITE("crystal_set") {
     CHECK(fringe::test::fringe(f, base + "--count 4 --phase-range 3,1").code == 1);
     CHECK(fringe::test::fringe(f, base + "--count 4 --photons=-5").code == 1);
     CHECK(fringe::test::fringe(f, base + "--count 4 --photons 0,1e6").code == 1);
+    CHECK(fringe::test::fringe(f, base + "--count 4 --semi-axis 4,9").code == 1);
+    CHECK_FALSE(std::filesystem::exists(f / "s.h5.partial"));  // nothing stands in the way of the same command, put right
   }
 
   TEST_CASE("training batches: a target's diffraction is its pattern in every orientation, and its twin has the same") {
