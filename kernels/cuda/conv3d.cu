@@ -22,8 +22,11 @@
 // reproducible, and depend on the shape alone.
 //
 // One input or one output channel: conv3d_single.cu. Arrays as they are may go through cuDNN instead: conv3d_cudnn.cu.
-// Nothing here has been timed on a GPU yet; docs/cuda-convolution.md counts flops and bytes.
+//
+// What bounds this kernel on an H200 are instructions that are no products (docs/cuda-convolution.md): so copies are unrolled, their
+// addresses a base of the step plus an offset of the thread, and steps are counted, not divided.
 #include <algorithm>
+#include <limits>
 
 #include "kernels/cuda/choices.h"
 #include "kernels/cuda/conv3d_cudnn.cuh"
@@ -70,10 +73,16 @@ struct Conv3dShared {
   }
 };
 
+/// That registers should leave room for on a multiprocessor; shared memory leaves no room for more in bfloat16.
+constexpr int resident_blocks(Precision p, int columns) {
+  if (p == Precision::bfloat16) return columns == 64 ? 2 : 3;
+  return columns == 64 || p == Precision::float32 ? 3 : 4;
+}
+
 __device__ __forceinline__ float leaky(float v, float slope) { return v > 0 ? v : slope * v; }
 
 template <Precision P, int Columns, bool Transposed>
-__global__ void __launch_bounds__(threads, Columns == 64 ? 3 : 4) conv3d_kernel(Conv3dCall call) {
+__global__ void __launch_bounds__(threads, resident_blocks(P, Columns)) conv3d_kernel(Conv3dCall call) {
   using Shared = Conv3dShared<P, Columns, Transposed>;
   constexpr int chunk = chunk_of<P>, quads = Shared::quads;
   constexpr int warps_n = Columns / 32, warps_m = 4 / warps_n;
@@ -92,53 +101,106 @@ __global__ void __launch_bounds__(threads, Columns == 64 ? 3 : 4) conv3d_kernel(
   const auto corner = tile.corner(static_cast<int>(blockIdx.x));
   const int column0 = static_cast<int>(blockIdx.y) * Columns;
   for (int row = thread; row < tile.halo_rows; row += threads) {
-    halo_voxel[row] = tile.halo_voxel(corner, row);
-    halo_half[row] = call.x.needs_half() ? tile.halo_half(corner, row) : 0;
+    const int voxel = tile.halo_voxel(corner, row), half = call.x.needs_half() ? tile.halo_half(corner, row) : 0;
+    halo_voxel[row] = voxel >= 0 && call.x.upsampled ? half >> 3 : voxel;
+    halo_half[row] = half;
   }
   for (int tap = thread; tap < taps; tap += threads) shift[tap] = tile.shift(tap);
   __syncthreads();
 
-  const auto load_halo = [&](int c0, float4* to) {
-    for (int i = thread; i < tile.halo_rows * quads; i += threads) {
-      const int row = i / quads, q = i % quads;
-      call.x.fetch(to + q * plane + row, halo_voxel[row], halo_half[row], c0 + 4 * q);
+  // This thread's quads of a halo are every (threads / quads)-th row of one plane.
+  const int my_quad = thread % quads, my_row = thread / quads;
+  const auto load_halo = [&](int c0, float4* halo_of_chunk) {
+    const int c = c0 + 4 * my_quad;
+    float4* const to = halo_of_chunk + my_quad * plane;
+    if (call.x.is_gradient()) {
+#pragma unroll 1
+      for (int row = my_row; row < tile.halo_rows; row += threads / quads)
+        to[row] = halo_voxel[row] < 0 ? make_float4(0, 0, 0, 0) : call.x.quad(halo_voxel[row], halo_half[row], c);
+    } else if (call.x.aligned) {
+      const float* const from = call.x.x + c;
+#pragma unroll 2
+      for (int row = my_row; row < tile.halo_rows; row += threads / quads) {
+        const int voxel = c < call.ci ? halo_voxel[row] : -1;
+        ptx::copy_async_16(to + row, voxel < 0 ? call.x.x : from + static_cast<Index>(voxel) * call.ci, voxel >= 0);
+      }
+    } else {
+#pragma unroll 1
+      for (int row = my_row; row < tile.halo_rows; row += threads / quads) {
+        const int voxel = halo_voxel[row];
+        copy_quad(to + row, voxel < 0 ? nullptr : call.x.x + static_cast<Index>(voxel) * call.ci, call.x.x, c, call.ci, false);
+      }
     }
   };
   const auto normalise_halo = [&](int c0, float4* halo_of_chunk) {  // what this thread has copied
-    for (int i = thread; i < tile.halo_rows * quads; i += threads) {
-      const int row = i / quads, q = i % quads;
-      call.x.arrived(halo_of_chunk + q * plane + row, halo_voxel[row], c0 + 4 * q);
-    }
+    float4* const of_plane = halo_of_chunk + my_quad * plane;
+    const Normalisation normalisation(call.x, c0 + 4 * my_quad);
+#pragma unroll 2
+    for (int row = my_row; row < tile.halo_rows; row += threads / quads)
+      if (halo_voxel[row] >= 0) of_plane[row] = normalisation(of_plane[row]);
   };
-  const auto load_weights = [&](int c0, int first_tap, float* to) {
-    if constexpr (Transposed) {  // rows of w are (tap, column), and run over dy's channels
-      for (int i = thread; i < group * Columns * quads; i += threads) {
-        const int q = i % quads, n = i / quads % Columns, u = i / (quads * Columns), tap = first_tap + u;
-        const bool inside = tap < taps && column0 + n < call.co;
-        const float* from = inside ? call.w + (static_cast<Index>(taps - 1 - tap) * call.co + column0 + n) * call.ci : nullptr;
-        copy_quad(reinterpret_cast<float4*>(to) + (u * quads + q) * Shared::weight_row + n, from, call.w, c0 + 4 * q, call.ci,
-                  call.w_aligned);
+  // Quad i of a step's weights. Forward, rows of w are (tap, channel) and run over the columns; transposed they are (tap, column)
+  // and run over dy's channels.
+  const auto load_weights = [&]<bool Aligned>(int c0, int first_tap, float* to) {
+    constexpr int count = group * chunk * Columns / 4;
+    const int step_row = Transposed ? (taps - 1 - first_tap) * call.co : first_tap * call.ci + c0;
+    const float* const of_step = call.w + step_row * (Transposed ? call.ci : call.co);
+#pragma unroll
+    for (int first = 0; first < count; first += threads) {
+      const int i = first + thread;
+      if (count % threads != 0 && i >= count) break;
+      int u, row, column, columns;  // of w: row counts from that of the step, `column` is the first of four
+      bool inside;
+      float4* place;
+      if constexpr (Transposed) {
+        const int q = i % quads, n = i / quads % Columns;
+        u = i / (quads * Columns);
+        row = column0 + n - u * call.co, column = c0 + 4 * q, columns = call.ci;
+        inside = column0 + n < call.co;
+        place = reinterpret_cast<float4*>(to) + (u * quads + q) * Shared::weight_row + n;
+      } else {
+        constexpr int pieces = Columns / 4;
+        const int piece = i % pieces, c = i / pieces % chunk;
+        u = i / (pieces * chunk);
+        row = u * call.ci + c, column = column0 + 4 * piece, columns = call.co;
+        inside = c0 + c < call.ci;
+        place = reinterpret_cast<float4*>(to + (u * chunk + c) * Shared::weight_row + 4 * piece);
       }
-    } else {  // rows of w are (tap, channel), and run over the columns
-      constexpr int pieces = Columns / 4;
-      for (int i = thread; i < group * chunk * pieces; i += threads) {
-        const int piece = i % pieces, c = i / pieces % chunk, u = i / (pieces * chunk), tap = first_tap + u;
-        const bool inside = tap < taps && c0 + c < call.ci;
-        const float* from = inside ? call.w + (static_cast<Index>(tap) * call.ci + c0 + c) * call.co : nullptr;
-        copy_quad(reinterpret_cast<float4*>(to + (u * chunk + c) * Shared::weight_row + 4 * piece), from, call.w,
-                  column0 + 4 * piece, call.co, call.w_aligned);
+      inside = inside && first_tap + u < taps;
+      if constexpr (Aligned) {
+        inside = inside && column < columns;
+        ptx::copy_async_16(place, inside ? of_step + row * columns + column : call.w, inside);
+      } else {
+        copy_quad(place, inside ? of_step + row * columns : nullptr, call.w, column, columns, false);
       }
     }
   };
 
   const int first = static_cast<int>(blockIdx.z) * call.steps_per_split;
   const int last = min(first + call.steps_per_split, call.steps);
-  const auto load = [&](int step) {
-    if (step < last) {
-      const int number = step / groups, of_chunk = step % groups;
-      if (step == first || of_chunk == 0) load_halo(number * chunk, halo + number % call.buffers * quads * plane);
-      load_weights(number * chunk, of_chunk * group, weights + step % stages * Shared::weight_stage);
+  /// A step and where its data are, counted along with it.
+  struct Place {
+    int step, of_chunk, c0, buffer, stage;
+    __device__ __forceinline__ void advance(int groups, int buffers) {
+      ++step;
+      stage = stage + 1 == stages ? 0 : stage + 1;
+      if (++of_chunk < groups) return;
+      of_chunk = 0, c0 += chunk;
+      buffer = buffer + 1 == buffers ? 0 : buffer + 1;
     }
+  };
+  const Place begin{first, first % groups, first / groups * chunk, 0, 0};
+  Place loaded = begin;
+  const auto load = [&] {
+    if (loaded.step < last) {
+      if (loaded.step == first || loaded.of_chunk == 0) load_halo(loaded.c0, halo + loaded.buffer * quads * plane);
+      float* const to = weights + loaded.stage * Shared::weight_stage;
+      if (call.w_aligned)
+        load_weights.template operator()<true>(loaded.c0, loaded.of_chunk * group, to);
+      else
+        load_weights.template operator()<false>(loaded.c0, loaded.of_chunk * group, to);
+    }
+    loaded.advance(groups, call.buffers);
     ptx::copy_async_commit();
   };
 
@@ -149,17 +211,23 @@ __global__ void __launch_bounds__(threads, Columns == 64 ? 3 : 4) conv3d_kernel(
   for (int i = 0; i < I; ++i) first_row[i] = tile.first_row(row0 + 16 * i + (lane & 15));
   float sum[I][J][4] = {};
 
-  for (int step = first; step < first + stages - 1; ++step) load(step);
-  for (int step = first; step < last; ++step) {
-    ptx::copy_async_wait<stages - 2>();
-    float4* const x = halo + step / groups % call.buffers * quads * plane;
-    if (call.x.affine != nullptr && (step == first || step % groups == 0)) normalise_halo(step / groups * chunk, x);
-    __syncthreads();  // this step's data are there for all, and nobody reads the stage that is filled next
-    load(step + stages - 1);
-    const float* const w = weights + step % stages * Shared::weight_stage;
+  int ahead = 0;  // steps that are on their way; the loop begins by filling its stages, so that the copies' code is there once
+  for (Place at = begin; at.step < last;) {
+    float4* const x = halo + at.buffer * quads * plane;
+    if (ahead == stages - 1) {
+      ptx::copy_async_wait<stages - 2>();
+      if (call.x.affine != nullptr && (at.step == first || at.of_chunk == 0)) normalise_halo(at.c0, x);
+      __syncthreads();  // this step's data are there for all, and nobody reads the stage that is filled next
+    }
+    load();
+    if (ahead < stages - 1) {
+      ++ahead;
+      continue;
+    }
+    const float* const w = weights + at.stage * Shared::weight_stage;
 #pragma unroll
     for (int u = 0; u < group; ++u) {
-      const int tap = step % groups * group + u;
+      const int tap = at.of_chunk * group + u;
       if (tap >= taps) break;
       const int shifted = shift[tap];
       const float* const wu = w + u * chunk * Shared::weight_row;
@@ -195,6 +263,7 @@ __global__ void __launch_bounds__(threads, Columns == 64 ? 3 : 4) conv3d_kernel(
             });
       }
     }
+    at.advance(groups, call.buffers);
   }
 
   // ---- epilogue ----
@@ -263,6 +332,7 @@ void run(Stream& stream, Conv3dCall& call) {
 
 void convolve(Stream& stream, const Shape& volume, const Shape& kernel, const Operand& x, const float* w, const float* bias,
               float slope, bool transposed, View<float> y) {
+  require(kernel.size() <= std::numeric_limits<int>::max(), "conv3d: a kernel of {} has more than 2^31 elements", kernel.str());
   if (x.channels == 1) return single::expand(stream, kernel, x, w, bias, slope, transposed, y);
   if (y.shape.c == 1) return single::contract(stream, kernel, x, w, bias, slope, transposed, y);
   Conv3dCall call{};

@@ -91,6 +91,25 @@ struct Operand {
   }
 };
 
+/// (1) for four neighbouring channels from c on; those that do not exist stay what they are.
+struct Normalisation {
+  float scale[4], centre[4], shift[4];
+
+  __device__ __forceinline__ Normalisation(const Operand& x, int c) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const bool there = c + i < x.channels;
+      scale[i] = there ? x.affine[c + i] : 1.0F;
+      centre[i] = there ? x.affine[x.channels + c + i] : 0.0F;
+      shift[i] = there ? x.affine[2 * x.channels + c + i] : 0.0F;
+    }
+  }
+  __device__ __forceinline__ float4 operator()(const float4& v) const {
+    return make_float4(scale[0] * (v.x - centre[0]) + shift[0], scale[1] * (v.y - centre[1]) + shift[1],
+                       scale[2] * (v.z - centre[2]) + shift[2], scale[3] * (v.w - centre[3]) + shift[3]);
+  }
+};
+
 // ---- the two products, for conv3d and the fused operations -----------------------------------------------------------
 
 /// y = leaky_relu(bias + sum over taps, slope) on `volume`; `transposed`: the data gradient's flipped kernel, channels of w

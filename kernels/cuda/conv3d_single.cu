@@ -135,7 +135,7 @@ __global__ void __launch_bounds__(ConvTile::voxels)
   if (const int voxel = tile.box_voxel(corner, thread); voxel >= 0) s[voxel] = leaky(sum, slope);
 }
 
-constexpr int correlate_threads = 128, taps_at_once = 27;
+constexpr int correlate_threads = 128, taps_at_once = 27, voxels_at_once = 4;  // the last: loads in flight
 
 /// Writes parts[block][tap][channel].
 __global__ void __launch_bounds__(correlate_threads)
@@ -153,13 +153,20 @@ __global__ void __launch_bounds__(correlate_threads)
     __syncthreads();  // the previous box is still being read
     load_halo(tile, corner, s, halo);
     __syncthreads();
-    for (int m = thread / 8; m < ConvTile::voxels; m += correlate_threads / 8) {
-      const int voxel = tile.box_voxel(corner, m);
-      if (voxel < 0) continue;
-      const float4 v = g.quad(voxel, g.needs_half() ? tile.box_half(corner, m) : 0, c);
-      const float* const first = halo + tile.first_row(m);
+    constexpr int rows = correlate_threads / 8;
+    for (int m0 = thread / 8; m0 < ConvTile::voxels; m0 += voxels_at_once * rows) {
+      float4 v[voxels_at_once];
 #pragma unroll
-      for (int t = 0; t < taps_at_once; ++t) multiply_add(sum[t], first[shift[t]], v);
+      for (int i = 0; i < voxels_at_once; ++i) {
+        const int m = m0 + i * rows, voxel = tile.box_voxel(corner, m);
+        v[i] = voxel < 0 ? make_float4(0, 0, 0, 0) : g.quad(voxel, g.needs_half() ? tile.box_half(corner, m) : 0, c);
+      }
+#pragma unroll
+      for (int i = 0; i < voxels_at_once; ++i) {
+        const float* const first = halo + tile.first_row(m0 + i * rows);
+#pragma unroll
+        for (int t = 0; t < taps_at_once; ++t) multiply_add(sum[t], first[shift[t]], v[i]);
+      }
     }
   }
 #pragma unroll
@@ -208,7 +215,7 @@ void contract(Stream& stream, const Shape& kernel, const Operand& x, const float
 }
 
 void correlate(Stream& stream, const Shape& volume, const Shape& kernel, const Operand& s, const Operand& g, bool flipped,
-               float* dw) {
+               View<float> dw) {
   constexpr int most_blocks = 512;
   const ConvTile tile = ConvTile::choose(volume, kernel);
   const int channels = g.channels, taps = tile.taps(), blocks = std::min(tile.tiles, most_blocks);
@@ -218,7 +225,7 @@ void correlate(Stream& stream, const Shape& volume, const Shape& kernel, const O
   float* const parts = stream.scratch<float>(blocks * size);
   LAUNCH(correlate_kernel, dim3(blocks, blocks_for(channels, block_channels), blocks_for(taps, taps_at_once)),
          correlate_threads, shared, stream, tile, s, g, flipped, parts);
-  add_parts(stream, parts, blocks, size, size, dw);
+  add_parts(stream, parts, blocks, size, dw, {});
 }
 
 }  // namespace fringe::cuda::single

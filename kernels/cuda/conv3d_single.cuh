@@ -20,6 +20,6 @@ void expand(Stream& stream, const Shape& kernel, const Operand& s, const float* 
 void contract(Stream& stream, const Shape& kernel, const Operand& x, const float* w, const float* bias, float slope,
               bool flipped, View<float> s);
 void correlate(Stream& stream, const Shape& volume, const Shape& kernel, const Operand& s, const Operand& g, bool flipped,
-               float* dw);
+               View<float> dw);
 
 }  // namespace fringe::cuda::single

@@ -1,14 +1,17 @@
 // Strategy. add_parts: a block of 256 threads takes 32 sums; thread (slice, i) adds every eighth part of sum i, neighbours
 // reading neighbours; the eight slices are added in order through shared memory. So a sum of many parts and few elements
 // (the first layer's 864 weights) has enough reads in flight.
-// Sums over voxels: block (part, 32 channels); thread (slice, channel) takes every eighth row of the part's rows, and slices
-// and then parts are added in order. Parts depend on the number of rows alone.
-//   shared   float part[8][32]: a warp is a row, no conflicts
 //
-// statistics: thread, block and the last kernel each hold (count, mean, sum of squared deviations) of their rows, which are
-// merged pairwise: with d = mean_b - mean_a and n = n_a + n_b, mean = mean_a + d n_b / n and M = M_a + M_b + d^2 n_a n_b / n.
-// A mean far larger than the deviation cancels nowhere. (Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for
-// computing sample variances", 1979.)
+// Sums over voxels, in two stages. First, block (part, 32 channels) takes its part of the rows: 8, 16 or 32 lanes are channels,
+// the other threads of the block are slices of the rows, and each has eight rows in flight (what limits such a kernel is how much
+// it has asked for). Slices are added lane by lane within a warp and then in the order of the warps. Second, a warp a channel adds
+// the parts, which lie channel by channel. Parts depend on the number of rows alone, so results depend on the shape alone.
+//   shared   Sums part[8][32]: a warp is a row
+//
+// statistics: every sum is (count, mean, sum of squared deviations) of its rows; two of them are merged with d = mean_b - mean_a,
+// n = n_a + n_b into mean = mean_a + d n_b / n and M = M_a + M_b + d^2 n_a n_b / n, eight rows into their own first. A mean far
+// larger than the deviation cancels nowhere. (Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing
+// sample variances", 1979.)
 #include <algorithm>
 
 #include "kernels/cuda/conv3d_sums.cuh"
@@ -16,177 +19,235 @@
 namespace fringe::cuda {
 namespace {
 
-constexpr int width = 32, slices = 8, threads = width * slices;
+constexpr int width = 32, slices = 8, threads = width * slices, rows_at_once = 8;
 
-/// The sum over slices, in their order, in all threads. May be called again at once.
-__device__ __forceinline__ float add_slices(float value) {
+__global__ void __launch_bounds__(threads)
+    add_parts_kernel(const float* __restrict__ parts, int count, Index stride, Index size, float* __restrict__ sums,
+                     Index size_of_more, float* __restrict__ more) {
   __shared__ float part[slices][width];
-  const int i = static_cast<int>(threadIdx.x) % width, slice = static_cast<int>(threadIdx.x) / width;
-  __syncthreads();  // an earlier call's parts may still be being read
-  part[slice][i] = value;
+  const int lane = static_cast<int>(threadIdx.x) % width, slice = static_cast<int>(threadIdx.x) / width;
+  const Index i = static_cast<Index>(blockIdx.x) * width + lane;
+  float sum = 0;
+  if (i < size + size_of_more) {
+#pragma unroll 8
+    for (int k = slice; k < count; k += slices) sum += parts[k * stride + i];
+  }
+  part[slice][lane] = sum;
   __syncthreads();
-  float sum = 0;
+  if (slice != 0 || i >= size + size_of_more) return;
+  sum = 0;
 #pragma unroll
-  for (int k = 0; k < slices; ++k) sum += part[k][i];
-  return sum;
+  for (int k = 0; k < slices; ++k) sum += part[k][lane];
+  (i < size ? sums[i] : more[i - size]) = sum;
 }
 
-__global__ void __launch_bounds__(threads)
-    add_parts_kernel(const float* __restrict__ parts, int count, Index stride, Index size, float* __restrict__ sums) {
-  const Index i = static_cast<Index>(blockIdx.x) * width + threadIdx.x % width;
-  float sum = 0;
-  if (i < size)
-    for (int k = static_cast<int>(threadIdx.x) / width; k < count; k += slices) sum += parts[k * stride + i];
-  sum = add_slices(sum);
-  if (threadIdx.x < width && i < size) sums[i] = sum;
-}
-
-/// Rows of this block, and the channel of this thread.
-struct Share {
-  Index first, last;
-  int channel, slice;
+/// A sum of nothing is Total{}, TwoTotals{} or Moments{}; a.add(b) is a and then b.
+struct Total {
+  float sum;
+  __device__ __forceinline__ void add(const Total& b) { sum += b.sum; }
+  __device__ __forceinline__ Total shuffled_down(int lanes) const { return {__shfl_down_sync(0xffffffffU, sum, lanes)}; }
 };
-__device__ __forceinline__ Share share(Index rows, Index rows_of_part) {
-  const Index first = blockIdx.x * rows_of_part;
-  return {first, min(first + rows_of_part, rows), static_cast<int>(blockIdx.y) * width + static_cast<int>(threadIdx.x) % width,
-          static_cast<int>(threadIdx.x) / width};
-}
 
-__global__ void __launch_bounds__(threads)
-    row_sums_kernel(ConvTile volume, Operand dy, Index rows, Index rows_of_part, float* __restrict__ parts) {
-  const Share s = share(rows, rows_of_part);
-  float sum = 0;
-  if (s.channel < dy.channels)
-    for (Index r = s.first + s.slice; r < s.last; r += slices) {
-      const int voxel = static_cast<int>(r), w = voxel % volume.w, h = voxel / volume.w % volume.h;
-      const int rest = voxel / volume.w / volume.h, d = rest % volume.d;
-      sum += dy.value(voxel, dy.needs_half() ? volume.half({rest / volume.d, d, h, w}, 0, 0, 0) : 0, s.channel);
-    }
-  sum = add_slices(sum);
-  if (s.slice == 0 && s.channel < dy.channels) parts[static_cast<Index>(blockIdx.x) * dy.channels + s.channel] = sum;
-}
+struct TwoTotals {
+  float moment, sum;
+  __device__ __forceinline__ void add(const TwoTotals& b) { moment += b.moment, sum += b.sum; }
+  __device__ __forceinline__ TwoTotals shuffled_down(int lanes) const {
+    return {__shfl_down_sync(0xffffffffU, moment, lanes), __shfl_down_sync(0xffffffffU, sum, lanes)};
+  }
+};
 
 struct Moments {
   float count, mean, deviations;
+  __device__ __forceinline__ void add(const Moments& b) {
+    if (b.count == 0) return;
+    const float n = count + b.count, d = b.mean - mean, share_b = b.count / n;
+    deviations += b.deviations + d * d * count * share_b;
+    mean += d * share_b;
+    count = n;
+  }
+  __device__ __forceinline__ Moments shuffled_down(int lanes) const {
+    return {__shfl_down_sync(0xffffffffU, count, lanes), __shfl_down_sync(0xffffffffU, mean, lanes),
+            __shfl_down_sync(0xffffffffU, deviations, lanes)};
+  }
 };
 
-__device__ __forceinline__ Moments merge(const Moments& a, const Moments& b) {
-  const float n = a.count + b.count;
-  if (b.count == 0) return a;
-  const float d = b.mean - a.mean, share_b = b.count / n;
-  return {n, a.mean + d * share_b, a.deviations + b.deviations + d * d * a.count * share_b};
-}
+/// The rows of this block and the channel of this thread.
+struct Share {
+  Index rows, rows_of_part;
+  int channels;
+  int lanes;  ///< that are channels: 8, 16 or 32
 
-__device__ __forceinline__ Moments merge_slices(const Moments& mine) {
-  __shared__ Moments part[slices][width];
-  const int i = static_cast<int>(threadIdx.x) % width;
-  part[threadIdx.x / width][i] = mine;
-  __syncthreads();
-  Moments all = part[0][i];
+  __device__ __forceinline__ int channel() const {
+    return static_cast<int>(blockIdx.y) * width + static_cast<int>(threadIdx.x) % lanes;
+  }
+  __device__ __forceinline__ int stride() const { return threads / lanes; }
+  __device__ __forceinline__ Index first() const { return blockIdx.x * rows_of_part + threadIdx.x / lanes; }
+  __device__ __forceinline__ Index last() const { return min((blockIdx.x + Index{1}) * rows_of_part, rows); }
+
+  /// Adds up the slices, and writes the block's part: parts[channel][part].
+  template <class Sums>
+  __device__ __forceinline__ void write(Sums mine, Sums* parts) const {
+    __shared__ Sums part[slices][width];
+    const int lane = static_cast<int>(threadIdx.x) % width, warp = static_cast<int>(threadIdx.x) / width;
+    for (int down = width / 2; down >= lanes; down /= 2) mine.add(mine.shuffled_down(down));
+    part[warp][lane] = mine;
+    __syncthreads();
+    if (warp != 0 || lane >= lanes || channel() >= channels) return;
+    Sums all = part[0][lane];
 #pragma unroll 1
-  for (int k = 1; k < slices; ++k) all = merge(all, part[k][i]);
-  return all;
+    for (int k = 1; k < slices; ++k) all.add(part[k][lane]);
+    parts[static_cast<Index>(channel()) * gridDim.x + blockIdx.x] = all;
+  }
+};
+
+/// The sum of a channel's parts in the first lane of its warp; the channel is the number of the warp.
+template <class Sums>
+__device__ __forceinline__ Sums sum_of_parts(const Sums* parts, int count, int channel) {
+  constexpr int at_once = 4;  // in flight
+  const Sums* const of_channel = parts + static_cast<Index>(channel) * count;
+  Sums mine{};
+#pragma unroll 1
+  for (int k = static_cast<int>(threadIdx.x) % width; k < count; k += at_once * width) {
+    Sums some[at_once];
+#pragma unroll
+    for (int i = 0; i < at_once; ++i) some[i] = k + i * width < count ? of_channel[k + i * width] : Sums{};
+#pragma unroll
+    for (int i = 0; i < at_once; ++i) mine.add(some[i]);
+  }
+  for (int down = width / 2; down > 0; down /= 2) mine.add(mine.shuffled_down(down));
+  return mine;
+}
+__device__ __forceinline__ int channel_of_warp() { return static_cast<int>(global_thread()) / width; }
+__device__ __forceinline__ bool first_lane() { return threadIdx.x % width == 0; }
+
+__global__ void __launch_bounds__(threads) row_sums_kernel(ConvTile volume, Operand dy, Share share, Total* __restrict__ parts) {
+  Total mine{};
+  if (const int c = share.channel(); c < share.channels) {
+#pragma unroll 4
+    for (Index r = share.first(); r < share.last(); r += share.stride()) {
+      const int voxel = static_cast<int>(r), w = voxel % volume.w, h = voxel / volume.w % volume.h;
+      const int rest = voxel / volume.w / volume.h, d = rest % volume.d;
+      mine.sum += dy.value(voxel, dy.needs_half() ? volume.half({rest / volume.d, d, h, w}, 0, 0, 0) : 0, c);
+    }
+  }
+  share.write(mine, parts);
 }
 
 __global__ void __launch_bounds__(threads)
-    moments_kernel(const float* __restrict__ y, Index rows, Index rows_of_part, int channels, Moments* __restrict__ parts) {
-  const Share s = share(rows, rows_of_part);
-  Moments mine{0, 0, 0};
-  if (s.channel < channels) {
+    finish_row_sums_kernel(const Total* __restrict__ parts, int count, int channels, float* __restrict__ sums) {
+  const int c = channel_of_warp();
+  if (c >= channels) return;
+  const Total all = sum_of_parts(parts, count, c);
+  if (first_lane()) sums[c] = all.sum;
+}
+
+__global__ void __launch_bounds__(threads)
+    moments_kernel(const float* __restrict__ y, Share share, Moments* __restrict__ parts) {
+  Moments mine{};
+  if (const int c = share.channel(); c < share.channels) {
 #pragma unroll 1  // several divisions at once spill registers
-    for (Index r = s.first + s.slice; r < s.last; r += slices) mine = merge(mine, {1, y[r * channels + s.channel], 0});
+    for (Index r = share.first(); r < share.last(); r += rows_at_once * share.stride()) {
+      float v[rows_at_once];
+#pragma unroll
+      for (int i = 0; i < rows_at_once; ++i) {
+        const Index row = r + i * share.stride();
+        v[i] = row < share.last() ? y[row * share.channels + c] : 0;
+      }
+      const Index left = (share.last() - r + share.stride() - 1) / share.stride();
+      Moments eight{};
+      eight.count = static_cast<float>(min(left, Index{rows_at_once}));
+#pragma unroll
+      for (int i = 0; i < rows_at_once; ++i) eight.mean += v[i];
+      eight.mean /= eight.count;
+#pragma unroll
+      for (int i = 0; i < rows_at_once; ++i)
+        if (i < left) eight.deviations = fmaf(v[i] - eight.mean, v[i] - eight.mean, eight.deviations);
+      mine.add(eight);
+    }
   }
-  const Moments all = merge_slices(mine);
-  if (s.slice == 0 && s.channel < channels) parts[static_cast<Index>(blockIdx.x) * channels + s.channel] = all;
+  share.write(mine, parts);
 }
 
 __global__ void __launch_bounds__(threads)
     merge_moments_kernel(const Moments* __restrict__ parts, int count, int channels, float* __restrict__ mean_and_variance) {
-  const int c = static_cast<int>(blockIdx.x) * width + static_cast<int>(threadIdx.x) % width;
-  Moments mine{0, 0, 0};
-  if (c < channels)
-    for (int k = static_cast<int>(threadIdx.x) / width; k < count; k += slices)
-      mine = merge(mine, parts[static_cast<Index>(k) * channels + c]);
-  const Moments all = merge_slices(mine);
-  if (threadIdx.x < width && c < channels) {
-    mean_and_variance[c] = all.mean;
-    mean_and_variance[channels + c] = all.deviations / all.count;
-  }
+  const int c = channel_of_warp();
+  if (c >= channels) return;
+  const Moments all = sum_of_parts(parts, count, c);
+  if (first_lane()) mean_and_variance[c] = all.mean, mean_and_variance[channels + c] = all.deviations / all.count;
 }
 
-/// parts[block] = (sum dx (x - centre), sum dx).
+/// The sums of dx (x - centre) and of dx.
 __global__ void __launch_bounds__(threads)
     affine_gradient_kernel(const float* __restrict__ dx, const float* __restrict__ x, const float* __restrict__ affine,
-                           Index rows, Index rows_of_part, int channels, float* __restrict__ parts) {
-  const Share s = share(rows, rows_of_part);
-  float sum = 0, moment = 0;
-  if (s.channel < channels) {
-    const float centre = affine[channels + s.channel];
-    for (Index r = s.first + s.slice; r < s.last; r += slices) {
-      const Index at = r * channels + s.channel;
-      sum += dx[at];
-      moment = fmaf(dx[at], x[at] - centre, moment);
+                           Share share, TwoTotals* __restrict__ parts) {
+  TwoTotals mine{};
+  if (const int c = share.channel(); c < share.channels) {
+    const float centre = affine[share.channels + c];
+#pragma unroll 8
+    for (Index r = share.first(); r < share.last(); r += share.stride()) {
+      const Index at = r * share.channels + c;
+      mine.sum += dx[at];
+      mine.moment = fmaf(dx[at], x[at] - centre, mine.moment);
     }
   }
-  sum = add_slices(sum);
-  moment = add_slices(moment);
-  if (s.slice != 0 || s.channel >= channels) return;
-  float* const to = parts + static_cast<Index>(blockIdx.x) * 2 * channels + s.channel;
-  to[0] = moment, to[channels] = sum;
+  share.write(mine, parts);
 }
 
-__global__ void finish_affine_gradient_kernel(const float* __restrict__ parts, int count, const float* __restrict__ affine,
-                                              int channels, float* __restrict__ daffine) {
-  const int c = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+__global__ void __launch_bounds__(threads)
+    finish_affine_gradient_kernel(const TwoTotals* __restrict__ parts, int count, const float* __restrict__ affine, int channels,
+                                  float* __restrict__ daffine) {
+  const int c = channel_of_warp();
   if (c >= channels) return;
-  float moment = 0, sum = 0;
-  for (int k = 0; k < count; ++k) {
-    moment += parts[static_cast<Index>(k) * 2 * channels + c];
-    sum += parts[static_cast<Index>(k) * 2 * channels + channels + c];
+  const TwoTotals all = sum_of_parts(parts, count, c);
+  if (first_lane())
+    daffine[c] = all.moment, daffine[channels + c] = -affine[c] * all.sum, daffine[2 * channels + c] = all.sum;
+}
+
+/// How sums over `rows` of `channels` are cut: 128 rows a part at least, four blocks for each multiprocessor at most.
+struct Cut {
+  Share share;
+  int parts;
+  dim3 grid;             ///< of the first stage
+  unsigned warp_blocks;  ///< of the second
+
+  Cut(Index rows, Index channels) {
+    const Index wanted = std::clamp<Index>(rows / 128, 1, 512);
+    share = {rows, blocks_for(rows, wanted), static_cast<int>(channels), channels <= 8 ? 8 : channels <= 16 ? 16 : width};
+    parts = static_cast<int>(blocks_for(rows, share.rows_of_part));
+    grid = {static_cast<unsigned>(parts), static_cast<unsigned>(blocks_for<Index>(channels, width)), 1};
+    warp_blocks = static_cast<unsigned>(blocks_for<Index>(channels, slices));
   }
-  daffine[c] = moment, daffine[channels + c] = -affine[c] * sum, daffine[2 * channels + c] = sum;
-}
-
-int parts_of(Index rows) { return static_cast<int>(std::clamp<Index>(rows / 64, 1, 256)); }
-
-dim3 grid_of(int parts, int channels) {
-  return {static_cast<unsigned>(parts), static_cast<unsigned>(blocks_for(channels, width)), 1};
-}
+};
 
 }  // namespace
 
-void add_parts(Stream& stream, const float* parts, int count, Index stride, Index size, float* sums) {
-  LAUNCH(add_parts_kernel, static_cast<unsigned>(blocks_for<Index>(size, width)), threads, 0, stream, parts, count, stride,
-         size, sums);
+void add_parts(Stream& stream, const float* parts, int count, Index stride, View<float> sums, View<float> more) {
+  const Index size = sums.size(), size_of_more = more ? more.size() : 0;
+  LAUNCH(add_parts_kernel, static_cast<unsigned>(blocks_for<Index>(size + size_of_more, width)), threads, 0, stream, parts, count,
+         stride, size, sums.data, size_of_more, more.data);
 }
 
 void row_sums(Stream& stream, const Shape& volume, const Operand& dy, float* sums) {
-  const Index rows = volume.rows();
-  const int parts = parts_of(rows);
-  float* const scratch = stream.scratch<float>(Index{parts} * dy.channels);
-  LAUNCH(row_sums_kernel, grid_of(parts, dy.channels), threads, 0, stream, ConvTile::choose(volume, {1, 1, 1, 1, 1}), dy, rows,
-         blocks_for<Index>(rows, parts), scratch);
-  add_parts(stream, scratch, parts, dy.channels, dy.channels, sums);
+  const Cut cut(volume.rows(), dy.channels);
+  auto* const parts = stream.scratch<Total>(Index{cut.parts} * dy.channels);
+  LAUNCH(row_sums_kernel, cut.grid, threads, 0, stream, ConvTile::choose(volume, {1, 1, 1, 1, 1}), dy, cut.share, parts);
+  LAUNCH(finish_row_sums_kernel, cut.warp_blocks, threads, 0, stream, parts, cut.parts, dy.channels, sums);
 }
 
 void statistics(Stream& stream, ConstView<float> y, float* mean_and_variance) {
-  const Index rows = y.shape.rows();
-  const int parts = parts_of(rows), channels = static_cast<int>(y.shape.c);
-  auto* const scratch = stream.scratch<Moments>(Index{parts} * channels);
-  LAUNCH(moments_kernel, grid_of(parts, channels), threads, 0, stream, y.data, rows, blocks_for<Index>(rows, parts), channels,
-         scratch);
-  LAUNCH(merge_moments_kernel, static_cast<unsigned>(blocks_for(channels, width)), threads, 0, stream, scratch, parts, channels,
+  const Cut cut(y.shape.rows(), y.shape.c);
+  auto* const parts = stream.scratch<Moments>(Index{cut.parts} * y.shape.c);
+  LAUNCH(moments_kernel, cut.grid, threads, 0, stream, y.data, cut.share, parts);
+  LAUNCH(merge_moments_kernel, cut.warp_blocks, threads, 0, stream, parts, cut.parts, static_cast<int>(y.shape.c),
          mean_and_variance);
 }
 
 void affine_gradient(Stream& stream, ConstView<float> dx, const float* x, const float* affine, float* daffine) {
-  const Index rows = dx.shape.rows();
-  const int parts = parts_of(rows), channels = static_cast<int>(dx.shape.c);
-  float* const scratch = stream.scratch<float>(Index{parts} * 2 * channels);
-  LAUNCH(affine_gradient_kernel, grid_of(parts, channels), threads, 0, stream, dx.data, x, affine, rows,
-         blocks_for<Index>(rows, parts), channels, scratch);
-  LAUNCH(finish_affine_gradient_kernel, static_cast<unsigned>(blocks_for(channels, width)), width, 0, stream, scratch, parts,
-         affine, channels, daffine);
+  const Cut cut(dx.shape.rows(), dx.shape.c);
+  auto* const parts = stream.scratch<TwoTotals>(Index{cut.parts} * dx.shape.c);
+  LAUNCH(affine_gradient_kernel, cut.grid, threads, 0, stream, dx.data, x, affine, cut.share, parts);
+  LAUNCH(finish_affine_gradient_kernel, cut.warp_blocks, threads, 0, stream, parts, cut.parts, affine,
+         static_cast<int>(dx.shape.c), daffine);
 }
 
 }  // namespace fringe::cuda

@@ -4,8 +4,9 @@
 
 namespace fringe::cuda {
 
-/// sums[i] = parts[0][i] + parts[1][i] + ... for 0 <= i < size; parts lie `stride` floats apart.
-void add_parts(Stream& stream, const float* parts, int count, Index stride, Index size, float* sums);
+/// sums[i] = parts[0][i] + parts[1][i] + ... for every element of `sums` and, after these, of `more`, which may be empty; parts lie
+/// `stride` floats apart.
+void add_parts(Stream& stream, const float* parts, int count, Index stride, View<float> sums, View<float> more);
 
 /// sums[o] = sum of dy over the voxels of the volume.
 void row_sums(Stream& stream, const Shape& volume, const Operand& dy, float* sums);

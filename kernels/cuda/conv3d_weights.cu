@@ -6,12 +6,14 @@
 // cp.async, one barrier a box); a tap is a shift of halo rows, as in conv3d.cu.
 //
 //   grid      (share of the boxes, block of input channels x group of 32 row blocks, block of 32 output channels)
-//   block     8 warps; the rows are cut into row blocks (tap, 16 channels), warp i has row blocks i, i+8, i+16, i+24 of the
-//             group, 16 x 32 sums each: 27 taps x 16 channels are 27 row blocks
+//   block     8 warps; the rows are cut into row blocks (tap, 16 channels), 27 for 3x3x3; a warp has up to four of them, 16 x 32
+//             sums each. Where that leaves warps without one (3x1x1: three or six), warps share the voxels of a box instead: warp
+//             (slice, i) of `slices` has row blocks i, i + 8 / slices, ... and 128 / slices voxels; slices are added in order
 //   shared    int coordinates[halo_rows]            place in the halo, 10 bits an axis; the same for every box
 //             per stage: float4 x[quads][plane]     channels in quads: a fragment (8 channels x 4 voxels) is 4 words of 4
 //                                                   neighbouring rows of 2 planes, every bank once
 //                        float dy[128][40]          rows of 8 mod 32 words: a fragment (4 voxels x 8 channels) likewise
+//             at the end: float4 others[slice - 1][warp of a slice][4][4][32]    sums of all slices but the first
 //             float sums[8][32]                     of the bias gradient
 //
 // Every block writes its sums to scratch memory and a second kernel (conv3d_sums.cu) adds the shares in order: bitwise
@@ -32,7 +34,7 @@ namespace {
 
 constexpr int warps = 8, threads = 32 * warps, stages = 2;
 constexpr int columns = 32, dy_row = columns + 8;
-constexpr int blocks_of_warp = 4, blocks_of_group = warps * blocks_of_warp;
+constexpr int blocks_of_warp = 4;
 
 struct WeightsCall {
   ConvTile tile;
@@ -40,15 +42,19 @@ struct WeightsCall {
   float* parts;   ///< [share][dw, then db]
   int ci, co;
   int quads;   ///< of input channels in a block: 4 or 8
+  int slices;  ///< of the voxels of a box: 1, 2, 4 or 8
   int groups;  ///< of row blocks
   int boxes_per_share;
+
+  __host__ __device__ int warps_of_slice() const { return warps / slices; }
+  __host__ __device__ int blocks_of_group() const { return warps_of_slice() * blocks_of_warp; }
 
   __host__ __device__ int coordinate_bytes() const { return (tile.halo_rows + 3) / 4 * 16; }
   __host__ __device__ int stage_quads() const { return quads * plane_of(tile.halo_rows) + ConvTile::voxels * dy_row / 4; }
 };
 
 template <Precision P>
-__global__ void __launch_bounds__(threads) conv3d_weights_kernel(WeightsCall call) {
+__global__ void __launch_bounds__(threads, P == Precision::float32 ? 1 : 2) conv3d_weights_kernel(WeightsCall call) {
   const ConvTile& tile = call.tile;
   const int plane = plane_of(tile.halo_rows), taps = tile.taps();
   DYN_SHARED(unsigned char, memory);
@@ -70,43 +76,60 @@ __global__ void __launch_bounds__(threads) conv3d_weights_kernel(WeightsCall cal
   struct Place {
     int voxel, half;
   };
-  const auto halo_place = [&](const ConvTile::Corner& corner, int row) {
+  // This thread's quads of a halo are every (threads / quads)-th row of one plane; of dy, every 32nd voxel of one quad.
+  const int my_quad = thread % call.quads, my_row = thread / call.quads, rows_at_once = threads / call.quads;
+  const int c_of_quad = c0 + 4 * my_quad, my_column = thread % (columns / 4), o_of_quad = o0 + 4 * my_column;
+  /// The row of x behind a row of the halo, -1 outside.
+  const auto row_of_x = [&](const ConvTile::Corner& corner, int row) {
     const int at = coordinates[row];
     const int in_d = (at >> 20) - tile.kd / 2, in_h = (at >> 10 & 1023) - tile.kh / 2, in_w = (at & 1023) - tile.kw / 2;
-    return Place{tile.voxel(corner, in_d, in_h, in_w), call.x.needs_half() ? tile.half(corner, in_d, in_h, in_w) : 0};
+    const int voxel = tile.voxel(corner, in_d, in_h, in_w);
+    return voxel >= 0 && call.x.upsampled ? tile.half(corner, in_d, in_h, in_w) >> 3 : voxel;
   };
   const auto load = [&](int box) {
     if (box < last) {
       const auto corner = tile.corner(box);
       float4* const x = stage + (box - first) % stages * call.stage_quads();
-      float4* const dy = x + call.quads * plane;
-      for (int i = thread; i < tile.halo_rows * call.quads; i += threads) {
-        const int row = i / call.quads, q = i % call.quads;
-        const auto [voxel, half] = halo_place(corner, row);
-        call.x.fetch(x + q * plane + row, voxel, half, c0 + 4 * q);
+      float4* const to_x = x + my_quad * plane;
+      if (call.x.aligned) {
+#pragma unroll 2
+        for (int row = my_row; row < tile.halo_rows; row += rows_at_once) {
+          const int from = c_of_quad < call.ci ? row_of_x(corner, row) : -1;
+          ptx::copy_async_16(to_x + row, call.x.x + (from < 0 ? 0 : static_cast<Index>(from) * call.ci + c_of_quad), from >= 0);
+        }
+      } else {
+#pragma unroll 1
+        for (int row = my_row; row < tile.halo_rows; row += rows_at_once) {
+          const int from = row_of_x(corner, row);
+          copy_quad(to_x + row, from < 0 ? nullptr : call.x.x + static_cast<Index>(from) * call.ci, call.x.x, c_of_quad, call.ci,
+                    false);
+        }
       }
-      for (int i = thread; i < ConvTile::voxels * (columns / 4); i += threads) {
-        const int m = i / (columns / 4), q = i % (columns / 4);
-        call.dy.fetch(dy + m * (dy_row / 4) + q, tile.box_voxel(corner, m), call.dy.needs_half() ? tile.box_half(corner, m) : 0,
-                      o0 + 4 * q);
-      }
+      float4* const to_dy = x + call.quads * plane + my_column;
+#pragma unroll 1
+      for (int m = thread / (columns / 4); m < ConvTile::voxels; m += threads / (columns / 4))
+        call.dy.fetch(to_dy + m * (dy_row / 4), tile.box_voxel(corner, m), call.dy.needs_half() ? tile.box_half(corner, m) : 0,
+                      o_of_quad);
     }
     ptx::copy_async_commit();
   };
   const auto normalise = [&](int box, float4* x) {  // what this thread has copied
     const auto corner = tile.corner(box);
-    for (int i = thread; i < tile.halo_rows * call.quads; i += threads) {
-      const int row = i / call.quads, q = i % call.quads;
-      call.x.arrived(x + q * plane + row, halo_place(corner, row).voxel, c0 + 4 * q);
-    }
+    const Normalisation normalisation(call.x, c_of_quad);
+    float4* const of_plane = x + my_quad * plane;
+#pragma unroll 1
+    for (int row = my_row; row < tile.halo_rows; row += rows_at_once)
+      if (row_of_x(corner, row) >= 0) of_plane[row] = normalisation(of_plane[row]);
   };
 
   // Row block b of this warp: its tap, its place in x, and whether there is one.
   const int channel_blocks = call.quads / 4, row_blocks = taps * channel_blocks;
+  const int slice = warp / call.warps_of_slice(), warp_of_slice = warp % call.warps_of_slice();
+  const auto row_block = [&](int b) { return group * call.blocks_of_group() + warp_of_slice + call.warps_of_slice() * b; };
   int tap[blocks_of_warp], offset[blocks_of_warp];
 #pragma unroll
   for (int b = 0; b < blocks_of_warp; ++b) {
-    const int block = group * blocks_of_group + warp + warps * b;
+    const int block = row_block(b);
     tap[b] = block < row_blocks ? block / channel_blocks : -1;
     offset[b] = block < row_blocks ? block % channel_blocks * 4 * plane + tile.shift(tap[b]) : 0;
   }
@@ -114,18 +137,21 @@ __global__ void __launch_bounds__(threads) conv3d_weights_kernel(WeightsCall cal
   float sum[blocks_of_warp][columns / 8][4] = {};
   float bias_sum = 0;
   const bool sums_bias = blockIdx.y == 0;
-  load(first);
-  for (int box = first; box < last; ++box) {
-    ptx::copy_async_wait<0>();
+  for (int box = first - 1; box < last; ++box) {  // begins by loading the first, so that the copies' code is there once
     float4* const x = stage + (box - first) % stages * call.stage_quads();
-    if (call.x.affine != nullptr) normalise(box, x);
-    __syncthreads();  // this box is there for all, and nobody reads the stage of the last one
+    if (box >= first) {
+      ptx::copy_async_wait<0>();
+      if (call.x.affine != nullptr) normalise(box, x);
+      __syncthreads();  // this box is there for all, and nobody reads the stage of the last one
+    }
     load(box + 1);
+    if (box < first) continue;
     const float* const dy = reinterpret_cast<const float*>(x + call.quads * plane);
     if (sums_bias)
       for (int m = warp; m < ConvTile::voxels; m += warps) bias_sum += dy[m * dy_row + lane];
     const float* const words = reinterpret_cast<const float*>(x);
-    for (int m = 0; m < ConvTile::voxels; m += chunk_of<P>) {
+    const int voxels_of_slice = ConvTile::voxels / call.slices;
+    for (int m = slice * voxels_of_slice; m < (slice + 1) * voxels_of_slice; m += chunk_of<P>) {
       if constexpr (P == Precision::float32) {
         multiply_plain(
             sum,
@@ -163,12 +189,34 @@ __global__ void __launch_bounds__(threads) conv3d_weights_kernel(WeightsCall cal
     }
   }
 
+  if (sums_bias) sums[warp][lane] = bias_sum;
+  if (call.slices > 1) {  // their sums go where x and dy were
+    constexpr int of_warp = blocks_of_warp * columns / 8;
+    __syncthreads();  // which all warps have read
+    float4* const others = stage + (warp - call.warps_of_slice()) * of_warp * 32 + lane;
+    if (slice > 0)
+#pragma unroll
+      for (int i = 0; i < of_warp; ++i) {
+        const float* const s = sum[i / (columns / 8)][i % (columns / 8)];
+        others[i * 32] = make_float4(s[0], s[1], s[2], s[3]);
+      }
+    __syncthreads();
+    if (slice == 0)
+      for (int k = 1; k < call.slices; ++k)
+#pragma unroll
+        for (int i = 0; i < of_warp; ++i) {
+          const float4 other = others[(k * call.warps_of_slice() * of_warp + i) * 32];
+          float* const s = sum[i / (columns / 8)][i % (columns / 8)];
+          s[0] += other.x, s[1] += other.y, s[2] += other.z, s[3] += other.w;
+        }
+  }
+
   const Index size = static_cast<Index>(taps) * call.ci * call.co;
   float* const part = call.parts + share * (size + call.co);
 #pragma unroll
   for (int b = 0; b < blocks_of_warp; ++b) {
-    if (tap[b] < 0) continue;
-    const int block = group * blocks_of_group + warp + warps * b;
+    if (tap[b] < 0 || slice > 0) continue;
+    const int block = row_block(b);
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
       const int c = c0 + block % channel_blocks * 16 + sum_row<P>(lane, 0, e);
@@ -181,7 +229,6 @@ __global__ void __launch_bounds__(threads) conv3d_weights_kernel(WeightsCall cal
     }
   }
   if (!sums_bias) return;
-  sums[warp][lane] = bias_sum;
   __syncthreads();
   if (warp == 0 && o0 + lane < call.co) {
     float s = 0;
@@ -198,13 +245,18 @@ void weight_gradient_by_own(Stream& stream, const Shape& volume, const Operand& 
   ConvTile& tile = call.tile = ConvTile::choose(volume, dw.shape);
   call.x = x, call.dy = dy, call.ci = ci, call.co = co;
   call.quads = tile.taps() <= 5 && ci > 16 ? 8 : 4;
-  call.groups = blocks_for(tile.taps() * call.quads / 4, blocks_of_group);
+  const int row_blocks = tile.taps() * call.quads / 4;
+  call.slices = row_blocks <= 4 ? 8 : row_blocks <= 8 ? 4 : row_blocks <= 16 ? 2 : 1;
+  call.groups = blocks_for(row_blocks, call.blocks_of_group());
   const int channel_blocks = blocks_for(ci, 4 * call.quads) * call.groups, column_blocks = blocks_for(co, columns);
   const int shares = std::clamp(wanted_blocks / (channel_blocks * column_blocks), 1, tile.tiles);
   call.boxes_per_share = blocks_for(tile.tiles, shares);
   const int used = blocks_for(tile.tiles, call.boxes_per_share);
   const Index size = dw.shape.size();
   call.parts = stream.scratch<float>(used * (size + co));
+  static_assert(stages * (4 * plane_of(ConvTile::voxels) + ConvTile::voxels * dy_row / 4) >=
+                    (warps - 1) * blocks_of_warp * columns / 8 * 32,
+                "the sums of the other slices have to fit in the least that x and dy take");
   const std::size_t shared = call.coordinate_bytes() + sizeof(float4) * stages * call.stage_quads();
   require_shared(tile, shared);
   const dim3 grid(used, channel_blocks, column_blocks);
@@ -222,8 +274,7 @@ void weight_gradient_by_own(Stream& stream, const Shape& volume, const Operand& 
       LAUNCH(conv3d_weights_kernel<Precision::bfloat16>, grid, threads, shared, stream, call);
       break;
   }
-  add_parts(stream, call.parts, used, size + co, size, dw.data);
-  if (db) add_parts(stream, call.parts + size, used, size + co, co, db.data);
+  add_parts(stream, call.parts, used, size + co, dw, db);
 }
 
 }  // namespace
@@ -232,9 +283,9 @@ void weight_gradient(Stream& stream, const Shape& volume, const Operand& x, cons
   const int ci = x.channels, co = dy.channels;
   if (ci == 1 || co == 1) {
     if (ci == 1)
-      single::correlate(stream, volume, dw.shape, x, dy, false, dw.data);
+      single::correlate(stream, volume, dw.shape, x, dy, false, dw);
     else
-      single::correlate(stream, volume, dw.shape, dy, x, true, dw.data);
+      single::correlate(stream, volume, dw.shape, dy, x, true, dw);
     if (db) row_sums(stream, volume, dy, db.data);
     return;
   }

@@ -80,10 +80,15 @@ __device__ __forceinline__ void multiply_tf32(float (&d)[4], const std::uint32_t
                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
-/// The nearest number with ten bits of fraction (ties away from zero), as the bits of a float.
+/// The nearest number with ten bits of fraction, as the bits of a float. Ties go to even from sm_90 on, where this is one
+/// instruction, away from zero before, where it is three.
 __device__ __forceinline__ std::uint32_t to_tf32(float x) {
   std::uint32_t bits;
+#if __CUDA_ARCH__ >= 900
+  asm("cvt.rn.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
+#else
   asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
+#endif
   return bits;
 }
 
