@@ -52,6 +52,7 @@ struct Conv3dCall {
   int steps, steps_per_split;
   int buffers;     ///< of the halo
   bool w_aligned;  ///< rows begin at multiples of 16 bytes
+  bool in_pairs;   ///< columns of y can be written two at a time
 };
 
 constexpr int halo_buffers(int taps) {
@@ -267,33 +268,58 @@ __global__ void __launch_bounds__(threads, resident_blocks(P, Columns)) conv3d_k
   }
 
   // ---- epilogue ----
-  const int split = static_cast<int>(blockIdx.z);
-  float* const to = call.parts != nullptr ? call.parts + static_cast<Index>(split) * call.rows * call.co : call.y;
   const bool finish = call.parts == nullptr;
+  float* const to = finish ? call.y : call.parts + static_cast<Index>(blockIdx.z) * call.rows * call.co;
+  const int first_column = column0 + columns_of_warp;
+  float bias[J][2];
+#pragma unroll
+  for (int j = 0; j < J; ++j)
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const int o = first_column + sum_column<P>(lane, j, e);
+      bias[j][e] = finish && call.bias != nullptr && o < call.co ? call.bias[o] : 0.0F;
+    }
+  const float slope = finish ? call.slope : 1;
 #pragma unroll
   for (int i = 0; i < I; ++i)
 #pragma unroll
-    for (int e = 0; e < 4; ++e) {
+    for (int e = 0; e < 4; e += 2) {
       const int voxel = tile.box_voxel(corner, row0 + sum_row<P>(lane, i, e));
-      if (voxel < 0) continue;
+      const int next = P == Precision::float32 ? tile.box_voxel(corner, row0 + sum_row<P>(lane, i, e + 1)) : voxel;
+      float* const row = to + static_cast<Index>(voxel) * call.co;
+      float* const next_row = to + static_cast<Index>(next) * call.co;
 #pragma unroll
       for (int j = 0; j < J; ++j) {
-        const int o = column0 + columns_of_warp + sum_column<P>(lane, j, e);
-        if (o >= call.co) continue;
-        to[static_cast<Index>(voxel) * call.co + o] =
-            finish ? leaky(sum[i][j][e] + (call.bias != nullptr ? call.bias[o] : 0.0F), call.slope) : sum[i][j][e];
+        const int o = first_column + sum_column<P>(lane, j, 0), next_o = first_column + sum_column<P>(lane, j, 1);
+        const float v = leaky(sum[i][j][e] + bias[j][0], slope), next_v = leaky(sum[i][j][e + 1] + bias[j][1], slope);
+        if (P != Precision::float32 && call.in_pairs) {  // neighbouring columns
+          if (voxel >= 0 && o < call.co) *reinterpret_cast<float2*>(row + o) = make_float2(v, next_v);
+        } else {
+          if (voxel >= 0 && o < call.co) row[o] = v;
+          if (next >= 0 && next_o < call.co) next_row[next_o] = next_v;
+        }
       }
     }
 }
 
-/// y[r, o] = leaky_relu(parts[0][r, o] + parts[1][r, o] + ... + bias[o], slope), in this order.
-__global__ void conv3d_add_parts_kernel(const float* parts, int splits, const float* bias, float slope, float* y, Index size,
-                                        int co) {
-  for (Index i = global_thread(); i < size; i += global_threads()) {
-    float s = 0;
+/// y[r, o] = leaky_relu(parts[0][r, o] + parts[1][r, o] + ... + bias[o], slope), in this order; `Wide` elements at a time.
+template <class Wide>
+__global__ void conv3d_add_parts_kernel(const float* parts, int splits, const float* bias, float slope, float* y, int size, int co) {
+  constexpr int width = sizeof(Wide) / sizeof(float);
+  const auto threads_of_grid = static_cast<int>(global_threads());
+  for (int i = width * static_cast<int>(global_thread()); i < size; i += width * threads_of_grid) {
+    alignas(Wide) float sum[width] = {};
 #pragma unroll 4
-    for (int k = 0; k < splits; ++k) s += parts[k * size + i];
-    y[i] = leaky(s + (bias != nullptr ? bias[i % co] : 0.0F), slope);
+    for (int k = 0; k < splits; ++k) {
+      alignas(Wide) float part[width];
+      *reinterpret_cast<Wide*>(part) = *reinterpret_cast<const Wide*>(parts + static_cast<Index>(k) * size + i);
+#pragma unroll
+      for (int e = 0; e < width; ++e) sum[e] += part[e];
+    }
+    const int o = i % co;
+#pragma unroll
+    for (int e = 0; e < width; ++e) sum[e] = leaky(sum[e] + (bias != nullptr ? bias[o + e] : 0.0F), slope);
+    *reinterpret_cast<Wide*>(y + i) = *reinterpret_cast<const Wide*>(sum);
   }
 }
 
@@ -310,12 +336,18 @@ void run(Stream& stream, Conv3dCall& call) {
   const int splits = blocks_for(call.steps, call.steps_per_split);
   const Index size = static_cast<Index>(call.rows) * call.co;
   call.parts = splits > 1 ? stream.scratch<float>(splits * size) : nullptr;
+  call.in_pairs = call.co % 2 == 0 && aligned_16(splits > 1 ? call.parts : call.y);
   const std::size_t shared = Conv3dShared<P, Columns, Transposed>::bytes(tile);
   require_shared(tile, shared);
   LAUNCH((conv3d_kernel<P, Columns, Transposed>), dim3(tile.tiles, columns, splits), threads, shared, stream, call);
-  if (splits > 1)
-    LAUNCH(conv3d_add_parts_kernel, grid_for(size, 256), 256, 0, stream, call.parts, splits, call.bias, call.slope, call.y,
-           size, call.co);
+  if (splits == 1) return;
+  // There are fewer boxes than wanted_blocks, so that the number of elements is an int.
+  if (call.co % 4 == 0 && aligned_16(call.parts) && aligned_16(call.y))
+    LAUNCH(conv3d_add_parts_kernel<float4>, grid_for(size / 4, 256), 256, 0, stream, call.parts, splits, call.bias, call.slope,
+           call.y, static_cast<int>(size), call.co);
+  else
+    LAUNCH(conv3d_add_parts_kernel<float>, grid_for(size, 256), 256, 0, stream, call.parts, splits, call.bias, call.slope, call.y,
+           static_cast<int>(size), call.co);
 }
 
 template <bool Transposed>

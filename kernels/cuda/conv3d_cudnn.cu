@@ -2,6 +2,8 @@
 // weights transposed on their way in or out, bias and LeakyReLU in a pass of their own.
 //   transpose   a block of 32 x 8 threads moves 32 x 32 elements through shared memory; rows of 33, so that columns
 //   have no conflicts
+#include <limits>
+
 #include "kernels/cuda/conv3d_cudnn.cuh"
 #include "kernels/cuda/conv3d_sums.cuh"
 
@@ -23,11 +25,21 @@ __global__ void __launch_bounds__(tile* tile_rows)
     if (c0 + y < columns && r0 + x < rows) to[static_cast<Index>(c0 + y) * rows + r0 + x] = part[x][y];
 }
 
-/// y = leaky_relu(y + bias, slope); bias may be null.
+/// y = leaky_relu(y + bias, slope), `Wide` elements at a time; bias may be null.
+template <class Wide>
 __global__ void add_bias_kernel(float* y, const float* bias, float slope, Index size, int channels) {
-  for (Index i = global_thread(); i < size; i += global_threads()) {
-    const float v = y[i] + (bias != nullptr ? bias[i % channels] : 0.0F);
-    y[i] = v > 0 ? v : slope * v;
+  constexpr int width = sizeof(Wide) / sizeof(float);
+  const bool short_indices = size <= std::numeric_limits<int>::max();  // whose remainders are much cheaper
+  for (Index i = width * global_thread(); i < size; i += width * global_threads()) {
+    const int c = short_indices ? static_cast<int>(i) % channels : static_cast<int>(i % channels);
+    alignas(Wide) float v[width];
+    *reinterpret_cast<Wide*>(v) = *reinterpret_cast<const Wide*>(y + i);
+#pragma unroll
+    for (int e = 0; e < width; ++e) {
+      const float sum = v[e] + (bias != nullptr ? bias[c + e] : 0.0F);
+      v[e] = sum > 0 ? sum : slope * sum;
+    }
+    *reinterpret_cast<Wide*>(y + i) = *reinterpret_cast<const Wide*>(v);
   }
 }
 
@@ -67,9 +79,12 @@ void convolve_by_cudnn(Stream& stream, const cudnn::Convolution& c, const float*
   const Scratch s(stream, c);
   transpose(stream, w, s.weights, weight_rows(c.kernel), c.kernel.c);
   cudnn::run(stream, c, x, s.weights, y.data, s.workspace);
-  if (bias != nullptr || slope != 1)
-    LAUNCH(add_bias_kernel, grid_for(y.size(), 256), 256, 0, stream, y.data, bias, slope, y.size(),
-           static_cast<int>(y.shape.c));
+  if (bias == nullptr && slope == 1) return;
+  const auto channels = static_cast<int>(y.shape.c);
+  if (channels % 4 == 0 && aligned_16(y.data))
+    LAUNCH(add_bias_kernel<float4>, grid_for(y.size() / 4, 256), 256, 0, stream, y.data, bias, slope, y.size(), channels);
+  else
+    LAUNCH(add_bias_kernel<float>, grid_for(y.size(), 256), 256, 0, stream, y.data, bias, slope, y.size(), channels);
 }
 
 void weight_gradient_by_cudnn(Stream& stream, const cudnn::Convolution& c, const Operand& x, const Operand& dy,
