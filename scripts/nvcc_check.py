@@ -24,15 +24,32 @@ def newest_header():
     return max(p.stat().st_mtime for pattern in ("kernels/*.h", "kernels/cuda/*.h", "kernels/cuda/*.cuh") for p in root.glob(pattern))
 
 
+def asked_for(path):
+    """The architectures from which on a source, or what it includes from this tree, differs: `#if __CUDA_ARCH__ >= 900`."""
+    seen, open_paths, found = set(), [path], set()
+    while open_paths:
+        text = open_paths.pop().read_text()
+        asked = re.findall(r"__CUDA_ARCH__(?: >= (\d+)0\b)?", text)
+        if "" in asked:
+            sys.exit("a kernel asks for its architecture otherwise than by `__CUDA_ARCH__ >= ...`: mend asked_for in nvcc_check.py")
+        found.update(map(int, asked))
+        for name in re.findall(r'#include "([^"]+)"', text):
+            if (root / name).exists() and name not in seen:
+                seen.add(name)
+                open_paths.append(root / name)
+    return sorted(found)
+
+
 def compile_one(nvcc, source, folder):
     """Cubins for all architectures and PTX for later ones; returns what the compiler said, "" when it is content."""
     folder.mkdir(parents=True, exist_ok=True)
     done = folder / "done"
     if done.exists() and done.stat().st_mtime > max(source.stat().st_mtime, newest_header()):
         return ""
-    # One PTX for all, as no kernel asks for its architecture: half the time, and what differs, the assembler's work, is done for each.
-    oldest = ARCHITECTURES[0]
-    code = [f"-gencode=arch=compute_{oldest},code=sm_{a}" for a in ARCHITECTURES] + [f"-gencode=arch=compute_{oldest},code=compute_{oldest}"]
+    # One PTX for all that a source does not tell apart: half the time, and what differs, the assembler's work, is done for each.
+    versions = [ARCHITECTURES[0], *asked_for(source)]
+    code = [f"-gencode=arch=compute_{max(v for v in versions if v <= a)},code=sm_{a}" for a in ARCHITECTURES]
+    code.append(f"-gencode=arch=compute_{versions[-1]},code=compute_{versions[-1]}")
     run = subprocess.run([nvcc, *OPTIONS, *code, f"-I{root}", "-fatbin", "--keep", "--keep-dir", str(folder), str(source), "-o",
                           str(folder / "all.fatbin")], capture_output=True, text=True)
     if run.returncode != 0:
@@ -62,10 +79,6 @@ def demangled(name):
 def main():
     nvcc, build = sys.argv[1], pathlib.Path(sys.argv[2])
     sources = sorted((root / "kernels/cuda").glob("*.cu"))
-    for path in (root / "kernels/cuda").iterdir():
-        if "__CUDA_ARCH__" in path.read_text():
-            print(f"{path.name}: asks for its architecture: compile it for each one's own PTX (compile_one)")
-            return 1
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         said = [text for text in pool.map(lambda s: compile_one(nvcc, s, build / s.stem), sources) if text]
     if said:

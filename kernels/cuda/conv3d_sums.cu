@@ -123,7 +123,7 @@ __device__ __forceinline__ bool first_lane() { return threadIdx.x % width == 0; 
 __global__ void __launch_bounds__(threads) row_sums_kernel(ConvTile volume, Operand dy, Share share, Total* __restrict__ parts) {
   Total mine{};
   if (const int c = share.channel(); c < share.channels) {
-#pragma unroll 4
+#pragma unroll 2
     for (Index r = share.first(); r < share.last(); r += share.stride()) {
       const int voxel = static_cast<int>(r), w = voxel % volume.w, h = voxel / volume.w % volume.h;
       const int rest = voxel / volume.w / volume.h, d = rest % volume.d;

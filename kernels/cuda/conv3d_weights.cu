@@ -32,7 +32,7 @@
 namespace fringe::cuda {
 namespace {
 
-constexpr int warps = 8, threads = 32 * warps, stages = 2;
+constexpr int warps = 8, threads = 32 * warps, stages = 2;  // stages by parity
 constexpr int columns = 32, dy_row = columns + 8;
 constexpr int blocks_of_warp = 4;
 
@@ -41,16 +41,17 @@ struct WeightsCall {
   Operand x, dy;  ///< dy without affine
   float* parts;   ///< [share][dw, then db]
   int ci, co;
-  int quads;   ///< of input channels in a block: 4 or 8
+  int log_quads;  ///< of the quads of input channels in a block, 4 or 8
   int slices;  ///< of the voxels of a box: 1, 2, 4 or 8
+  int warps_of_slice, voxels_of_slice;
   int groups;  ///< of row blocks
   int boxes_per_share;
 
-  __host__ __device__ int warps_of_slice() const { return warps / slices; }
-  __host__ __device__ int blocks_of_group() const { return warps_of_slice() * blocks_of_warp; }
+  __host__ __device__ int quads() const { return 1 << log_quads; }
+  __host__ __device__ int blocks_of_group() const { return warps_of_slice * blocks_of_warp; }
 
   __host__ __device__ int coordinate_bytes() const { return (tile.halo_rows + 3) / 4 * 16; }
-  __host__ __device__ int stage_quads() const { return quads * plane_of(tile.halo_rows) + ConvTile::voxels * dy_row / 4; }
+  __host__ __device__ int stage_quads() const { return quads() * plane_of(tile.halo_rows) + ConvTile::voxels * dy_row / 4; }
 };
 
 template <Precision P>
@@ -64,7 +65,7 @@ __global__ void __launch_bounds__(threads, P == Precision::float32 ? 1 : 2) conv
 
   const int thread = static_cast<int>(threadIdx.x), lane = thread & 31, warp = thread >> 5;
   const int share = static_cast<int>(blockIdx.x);
-  const int c0 = static_cast<int>(blockIdx.y) / call.groups * 4 * call.quads;
+  const int c0 = static_cast<int>(blockIdx.y) / call.groups * 4 * call.quads();
   const int group = static_cast<int>(blockIdx.y) % call.groups, o0 = static_cast<int>(blockIdx.z) * columns;
   for (int row = thread; row < tile.halo_rows; row += threads) {
     const int in_w = row % tile.halo_w, rest = row / tile.halo_w;
@@ -77,7 +78,7 @@ __global__ void __launch_bounds__(threads, P == Precision::float32 ? 1 : 2) conv
     int voxel, half;
   };
   // This thread's quads of a halo are every (threads / quads)-th row of one plane; of dy, every 32nd voxel of one quad.
-  const int my_quad = thread % call.quads, my_row = thread / call.quads, rows_at_once = threads / call.quads;
+  const int my_quad = thread & (call.quads() - 1), my_row = thread >> call.log_quads, rows_at_once = threads >> call.log_quads;
   const int c_of_quad = c0 + 4 * my_quad, my_column = thread % (columns / 4), o_of_quad = o0 + 4 * my_column;
   /// The row of x behind a row of the halo, -1 outside.
   const auto row_of_x = [&](const ConvTile::Corner& corner, int row) {
@@ -89,10 +90,10 @@ __global__ void __launch_bounds__(threads, P == Precision::float32 ? 1 : 2) conv
   const auto load = [&](int box) {
     if (box < last) {
       const auto corner = tile.corner(box);
-      float4* const x = stage + (box - first) % stages * call.stage_quads();
+      float4* const x = stage + ((box - first) & 1) * call.stage_quads();
       float4* const to_x = x + my_quad * plane;
       if (call.x.aligned) {
-#pragma unroll 2
+#pragma unroll 1
         for (int row = my_row; row < tile.halo_rows; row += rows_at_once) {
           const int from = c_of_quad < call.ci ? row_of_x(corner, row) : -1;
           ptx::copy_async_16(to_x + row, call.x.x + (from < 0 ? 0 : static_cast<Index>(from) * call.ci + c_of_quad), from >= 0);
@@ -105,7 +106,7 @@ __global__ void __launch_bounds__(threads, P == Precision::float32 ? 1 : 2) conv
                     false);
         }
       }
-      float4* const to_dy = x + call.quads * plane + my_column;
+      float4* const to_dy = x + call.quads() * plane + my_column;
 #pragma unroll 1
       for (int m = thread / (columns / 4); m < ConvTile::voxels; m += threads / (columns / 4))
         call.dy.fetch(to_dy + m * (dy_row / 4), tile.box_voxel(corner, m), call.dy.needs_half() ? tile.box_half(corner, m) : 0,
@@ -122,23 +123,22 @@ __global__ void __launch_bounds__(threads, P == Precision::float32 ? 1 : 2) conv
       if (row_of_x(corner, row) >= 0) of_plane[row] = normalisation(of_plane[row]);
   };
 
-  // Row block b of this warp: its tap, its place in x, and whether there is one.
-  const int channel_blocks = call.quads / 4, row_blocks = taps * channel_blocks;
-  const int slice = warp / call.warps_of_slice(), warp_of_slice = warp % call.warps_of_slice();
-  const auto row_block = [&](int b) { return group * call.blocks_of_group() + warp_of_slice + call.warps_of_slice() * b; };
-  int tap[blocks_of_warp], offset[blocks_of_warp];
+  // Row block b of this warp and its place in x. One that does not exist repeats block 0's data; its sums are dropped.
+  const int channel_blocks = call.quads() / 4, row_blocks = taps * channel_blocks;
+  const int slice = warp / call.warps_of_slice, warp_of_slice = warp % call.warps_of_slice;
+  const auto row_block = [&](int b) { return group * call.blocks_of_group() + warp_of_slice + call.warps_of_slice * b; };
+  int offset[blocks_of_warp];
 #pragma unroll
   for (int b = 0; b < blocks_of_warp; ++b) {
     const int block = row_block(b);
-    tap[b] = block < row_blocks ? block / channel_blocks : -1;
-    offset[b] = block < row_blocks ? block % channel_blocks * 4 * plane + tile.shift(tap[b]) : 0;
+    offset[b] = block < row_blocks ? block % channel_blocks * 4 * plane + tile.shift(block / channel_blocks) : 0;
   }
 
   float sum[blocks_of_warp][columns / 8][4] = {};
   float bias_sum = 0;
   const bool sums_bias = blockIdx.y == 0;
   for (int box = first - 1; box < last; ++box) {  // begins by loading the first, so that the copies' code is there once
-    float4* const x = stage + (box - first) % stages * call.stage_quads();
+    float4* const x = stage + ((box - first) & 1) * call.stage_quads();
     if (box >= first) {
       ptx::copy_async_wait<0>();
       if (call.x.affine != nullptr) normalise(box, x);
@@ -146,23 +146,19 @@ __global__ void __launch_bounds__(threads, P == Precision::float32 ? 1 : 2) conv
     }
     load(box + 1);
     if (box < first) continue;
-    const float* const dy = reinterpret_cast<const float*>(x + call.quads * plane);
+    const float* const dy = reinterpret_cast<const float*>(x + call.quads() * plane);
     if (sums_bias)
       for (int m = warp; m < ConvTile::voxels; m += warps) bias_sum += dy[m * dy_row + lane];
     const float* const words = reinterpret_cast<const float*>(x);
-    const int voxels_of_slice = ConvTile::voxels / call.slices;
-    for (int m = slice * voxels_of_slice; m < (slice + 1) * voxels_of_slice; m += chunk_of<P>) {
+    for (int m = slice * call.voxels_of_slice; m < (slice + 1) * call.voxels_of_slice; m += chunk_of<P>) {
       if constexpr (P == Precision::float32) {
         multiply_plain(
             sum,
             [&](int quad, int b, int e) {
               const int c = sum_row<P>(lane, 0, e);  // channel of the row block
-              float4 v = make_float4(0, 0, 0, 0);
-              if (tap[b] < 0) return v;
               const float* const at = words + 4 * (offset[b] + c / 4 * plane) + c % 4;
-              v.x = at[4 * tile.first_row(m + 4 * quad)], v.y = at[4 * tile.first_row(m + 4 * quad + 1)];
-              v.z = at[4 * tile.first_row(m + 4 * quad + 2)], v.w = at[4 * tile.first_row(m + 4 * quad + 3)];
-              return v;
+              return make_float4(at[4 * tile.first_row(m + 4 * quad)], at[4 * tile.first_row(m + 4 * quad + 1)],
+                                 at[4 * tile.first_row(m + 4 * quad + 2)], at[4 * tile.first_row(m + 4 * quad + 3)]);
             },
             [&](int quad, int j) {
               const float* const at = dy + (m + 4 * quad) * dy_row + sum_column<P>(lane, j, 0);
@@ -175,7 +171,7 @@ __global__ void __launch_bounds__(threads, P == Precision::float32 ? 1 : 2) conv
         for (int i = 0; i < chunk_of<P> / 4; ++i) row[i] = tile.first_row(m + 4 * i + t);
         multiply_tensor<P>(
             sum,
-            [&](int half, int b, std::uint32_t(&a)[4]) {  // a missing block repeats block 0's data; its sums are dropped
+            [&](int half, int b, std::uint32_t(&a)[4]) {
               const float* const at = words + 4 * (offset[b] + (g >> 2) * plane) + (g & 3);
               a[0] = __float_as_uint(at[4 * row[2 * half]]), a[1] = __float_as_uint(at[4 * (row[2 * half] + 2 * plane)]);
               a[2] = __float_as_uint(at[4 * row[2 * half + 1]]),
@@ -193,7 +189,7 @@ __global__ void __launch_bounds__(threads, P == Precision::float32 ? 1 : 2) conv
   if (call.slices > 1) {  // their sums go where x and dy were
     constexpr int of_warp = blocks_of_warp * columns / 8;
     __syncthreads();  // which all warps have read
-    float4* const others = stage + (warp - call.warps_of_slice()) * of_warp * 32 + lane;
+    float4* const others = stage + (warp - call.warps_of_slice) * of_warp * 32 + lane;
     if (slice > 0)
 #pragma unroll
       for (int i = 0; i < of_warp; ++i) {
@@ -202,10 +198,11 @@ __global__ void __launch_bounds__(threads, P == Precision::float32 ? 1 : 2) conv
       }
     __syncthreads();
     if (slice == 0)
+#pragma unroll 1
       for (int k = 1; k < call.slices; ++k)
 #pragma unroll
         for (int i = 0; i < of_warp; ++i) {
-          const float4 other = others[(k * call.warps_of_slice() * of_warp + i) * 32];
+          const float4 other = others[(k * call.warps_of_slice * of_warp + i) * 32];
           float* const s = sum[i / (columns / 8)][i % (columns / 8)];
           s[0] += other.x, s[1] += other.y, s[2] += other.z, s[3] += other.w;
         }
@@ -215,8 +212,8 @@ __global__ void __launch_bounds__(threads, P == Precision::float32 ? 1 : 2) conv
   float* const part = call.parts + share * (size + call.co);
 #pragma unroll
   for (int b = 0; b < blocks_of_warp; ++b) {
-    if (tap[b] < 0 || slice > 0) continue;
     const int block = row_block(b);
+    if (block >= row_blocks || slice > 0) continue;
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
       const int c = c0 + block % channel_blocks * 16 + sum_row<P>(lane, 0, e);
@@ -224,7 +221,7 @@ __global__ void __launch_bounds__(threads, P == Precision::float32 ? 1 : 2) conv
 #pragma unroll
       for (int j = 0; j < columns / 8; ++j) {
         const int o = o0 + sum_column<P>(lane, j, e);
-        if (o < call.co) part[(static_cast<Index>(tap[b]) * call.ci + c) * call.co + o] = sum[b][j][e];
+        if (o < call.co) part[(static_cast<Index>(block / channel_blocks) * call.ci + c) * call.co + o] = sum[b][j][e];
       }
     }
   }
@@ -244,11 +241,12 @@ void weight_gradient_by_own(Stream& stream, const Shape& volume, const Operand& 
   WeightsCall call{};
   ConvTile& tile = call.tile = ConvTile::choose(volume, dw.shape);
   call.x = x, call.dy = dy, call.ci = ci, call.co = co;
-  call.quads = tile.taps() <= 5 && ci > 16 ? 8 : 4;
-  const int row_blocks = tile.taps() * call.quads / 4;
+  call.log_quads = tile.taps() <= 5 && ci > 16 ? 3 : 2;
+  const int row_blocks = tile.taps() * call.quads() / 4;
   call.slices = row_blocks <= 4 ? 8 : row_blocks <= 8 ? 4 : row_blocks <= 16 ? 2 : 1;
+  call.warps_of_slice = warps / call.slices, call.voxels_of_slice = ConvTile::voxels / call.slices;
   call.groups = blocks_for(row_blocks, call.blocks_of_group());
-  const int channel_blocks = blocks_for(ci, 4 * call.quads) * call.groups, column_blocks = blocks_for(co, columns);
+  const int channel_blocks = blocks_for(ci, 4 * call.quads()) * call.groups, column_blocks = blocks_for(co, columns);
   const int shares = std::clamp(wanted_blocks / (channel_blocks * column_blocks), 1, tile.tiles);
   call.boxes_per_share = blocks_for(tile.tiles, shares);
   const int used = blocks_for(tile.tiles, call.boxes_per_share);
