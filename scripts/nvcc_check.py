@@ -69,9 +69,11 @@ def demangled(name):
         length = int(digits[start:])
         if match.group(2)[:length].endswith("_kernel"):
             rest = match.group(2)[length:]
-            arguments = re.match(r"I((?:L(?:[bijm]|NS_9PrecisionE)\d+E|NS\d*_\d+[A-Za-z]+?E)+)E", rest)
-            pieces = re.findall(r"L([bijm]|NS_9PrecisionE)(\d+)E|NS\d*_\d+([A-Za-z]+?)E", arguments.group(1)) if arguments else []
-            values = [structure or (number if len(kind) == 1 else FORMATS[int(number)]) for kind, number, structure in pieces]
+            one = r"L([bijm]|NS_9PrecisionE)(\d+)E|NS\d*_\d+([A-Za-z]+?)E|(f|6float4)(?=E)"
+            arguments = re.match(f"I((?:{one})+)E", rest)
+            pieces = re.findall(one, arguments.group(1) + "E") if arguments else []
+            values = [structure or {"f": "float", "6float4": "float4"}.get(plain) or (number if len(kind) == 1 else FORMATS[int(number)])
+                      for kind, number, structure, plain in pieces]
             return match.group(2)[:length] + ("<" + ", ".join(values) + ">" if values else "")
     return name
 
