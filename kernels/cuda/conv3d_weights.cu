@@ -32,7 +32,7 @@
 namespace fringe::cuda {
 namespace {
 
-constexpr int warps = 8, threads = 32 * warps, stages = 2;  // stages by parity
+constexpr int warps = 8, threads = 32 * warps, stages = 2;
 constexpr int columns = 32, dy_row = columns + 8;
 constexpr int blocks_of_warp = 4;
 
@@ -74,9 +74,6 @@ __global__ void __launch_bounds__(threads, P == Precision::float32 ? 1 : 2) conv
   __syncthreads();
 
   const int first = share * call.boxes_per_share, last = min(first + call.boxes_per_share, tile.tiles);
-  struct Place {
-    int voxel, half;
-  };
   // This thread's quads of a halo are every (threads / quads)-th row of one plane; of dy, every 32nd voxel of one quad.
   const int my_quad = thread & (call.quads() - 1), my_row = thread >> call.log_quads, rows_at_once = threads >> call.log_quads;
   const int c_of_quad = c0 + 4 * my_quad, my_column = thread % (columns / 4), o_of_quad = o0 + 4 * my_column;
@@ -87,7 +84,7 @@ __global__ void __launch_bounds__(threads, P == Precision::float32 ? 1 : 2) conv
     const int voxel = tile.voxel(corner, in_d, in_h, in_w);
     return voxel >= 0 && call.x.upsampled ? tile.half(corner, in_d, in_h, in_w) >> 3 : voxel;
   };
-  const auto load = [&](int box) {
+  const auto load = [&](int box) {  // stages take turns
     if (box < last) {
       const auto corner = tile.corner(box);
       float4* const x = stage + ((box - first) & 1) * call.stage_quads();
