@@ -25,7 +25,7 @@
 //
 // The sums run over (chunk of channels, tap, channel), as in conv3d.cu: where that does not split them (up to 32 channels), the
 // results are its bits. They do not depend on the box, so the box may depend on the device's shared memory.
-// Nothing here has been timed on a GPU yet; docs/cuda-convolution.md counts.
+// docs/cuda-kernels.md counts, and says where it was faster on an H200.
 #include <algorithm>
 
 #include "kernels/cuda/conv3d_multiply.cuh"
