@@ -41,11 +41,12 @@ __global__ void __launch_bounds__(threads)
   (i < size ? sums[i] : more[i - size]) = sum;
 }
 
-/// A sum of nothing is Total{}, TwoTotals{} or Moments{}; a.add(b) is a and then b.
+/// A sum of nothing is Total{}, TwoTotals{} or Moments{}; a.add(b) is a and then b; finish writes what was asked for of channel c.
 struct Total {
   float sum;
   __device__ __forceinline__ void add(const Total& b) { sum += b.sum; }
   __device__ __forceinline__ Total shuffled_down(int lanes) const { return {__shfl_down_sync(0xffffffffU, sum, lanes)}; }
+  __device__ __forceinline__ void finish(int c, int, const float*, float* sums) const { sums[c] = sum; }
 };
 
 struct TwoTotals {
@@ -53,6 +54,9 @@ struct TwoTotals {
   __device__ __forceinline__ void add(const TwoTotals& b) { moment += b.moment, sum += b.sum; }
   __device__ __forceinline__ TwoTotals shuffled_down(int lanes) const {
     return {__shfl_down_sync(0xffffffffU, moment, lanes), __shfl_down_sync(0xffffffffU, sum, lanes)};
+  }
+  __device__ __forceinline__ void finish(int c, int channels, const float* affine, float* daffine) const {
+    daffine[c] = moment, daffine[channels + c] = -affine[c] * sum, daffine[2 * channels + c] = sum;
   }
 };
 
@@ -68,6 +72,9 @@ struct Moments {
   __device__ __forceinline__ Moments shuffled_down(int lanes) const {
     return {__shfl_down_sync(0xffffffffU, count, lanes), __shfl_down_sync(0xffffffffU, mean, lanes),
             __shfl_down_sync(0xffffffffU, deviations, lanes)};
+  }
+  __device__ __forceinline__ void finish(int c, int channels, const float*, float* mean_and_variance) const {
+    mean_and_variance[c] = mean, mean_and_variance[channels + c] = deviations / count;
   }
 };
 
@@ -100,14 +107,18 @@ struct Share {
   }
 };
 
-/// The sum of a channel's parts in the first lane of its warp; the channel is the number of the warp.
+/// The second stage: a warp a channel. `affine` is for those whose result needs it.
 template <class Sums>
-__device__ __forceinline__ Sums sum_of_parts(const Sums* parts, int count, int channel) {
+__global__ void __launch_bounds__(threads)
+    finish_sums_kernel(const Sums* __restrict__ parts, int count, int channels, const float* __restrict__ affine,
+                       float* __restrict__ result) {
   constexpr int at_once = 4;  // in flight
-  const Sums* const of_channel = parts + static_cast<Index>(channel) * count;
+  const int c = static_cast<int>(global_thread()) / width, lane = static_cast<int>(threadIdx.x) % width;
+  if (c >= channels) return;
+  const Sums* const of_channel = parts + static_cast<Index>(c) * count;
   Sums mine{};
 #pragma unroll 1
-  for (int k = static_cast<int>(threadIdx.x) % width; k < count; k += at_once * width) {
+  for (int k = lane; k < count; k += at_once * width) {
     Sums some[at_once];
 #pragma unroll
     for (int i = 0; i < at_once; ++i) some[i] = k + i * width < count ? of_channel[k + i * width] : Sums{};
@@ -115,10 +126,8 @@ __device__ __forceinline__ Sums sum_of_parts(const Sums* parts, int count, int c
     for (int i = 0; i < at_once; ++i) mine.add(some[i]);
   }
   for (int down = width / 2; down > 0; down /= 2) mine.add(mine.shuffled_down(down));
-  return mine;
+  if (lane == 0) mine.finish(c, channels, affine, result);
 }
-__device__ __forceinline__ int channel_of_warp() { return static_cast<int>(global_thread()) / width; }
-__device__ __forceinline__ bool first_lane() { return threadIdx.x % width == 0; }
 
 __global__ void __launch_bounds__(threads) row_sums_kernel(ConvTile volume, Operand dy, Share share, Total* __restrict__ parts) {
   Total mine{};
@@ -131,14 +140,6 @@ __global__ void __launch_bounds__(threads) row_sums_kernel(ConvTile volume, Oper
     }
   }
   share.write(mine, parts);
-}
-
-__global__ void __launch_bounds__(threads)
-    finish_row_sums_kernel(const Total* __restrict__ parts, int count, int channels, float* __restrict__ sums) {
-  const int c = channel_of_warp();
-  if (c >= channels) return;
-  const Total all = sum_of_parts(parts, count, c);
-  if (first_lane()) sums[c] = all.sum;
 }
 
 __global__ void __launch_bounds__(threads)
@@ -168,14 +169,6 @@ __global__ void __launch_bounds__(threads)
   share.write(mine, parts);
 }
 
-__global__ void __launch_bounds__(threads)
-    merge_moments_kernel(const Moments* __restrict__ parts, int count, int channels, float* __restrict__ mean_and_variance) {
-  const int c = channel_of_warp();
-  if (c >= channels) return;
-  const Moments all = sum_of_parts(parts, count, c);
-  if (first_lane()) mean_and_variance[c] = all.mean, mean_and_variance[channels + c] = all.deviations / all.count;
-}
-
 /// The sums of dx (x - centre) and of dx.
 __global__ void __launch_bounds__(threads)
     affine_gradient_kernel(const float* __restrict__ dx, const float* __restrict__ x, const float* __restrict__ affine,
@@ -191,16 +184,6 @@ __global__ void __launch_bounds__(threads)
     }
   }
   share.write(mine, parts);
-}
-
-__global__ void __launch_bounds__(threads)
-    finish_affine_gradient_kernel(const TwoTotals* __restrict__ parts, int count, const float* __restrict__ affine, int channels,
-                                  float* __restrict__ daffine) {
-  const int c = channel_of_warp();
-  if (c >= channels) return;
-  const TwoTotals all = sum_of_parts(parts, count, c);
-  if (first_lane())
-    daffine[c] = all.moment, daffine[channels + c] = -affine[c] * all.sum, daffine[2 * channels + c] = all.sum;
 }
 
 /// How sums over `rows` of `channels` are cut: 128 rows a part at least, four blocks for each multiprocessor at most.
@@ -231,14 +214,14 @@ void row_sums(Stream& stream, const Shape& volume, const Operand& dy, float* sum
   const Cut cut(volume.rows(), dy.channels);
   auto* const parts = stream.scratch<Total>(Index{cut.parts} * dy.channels);
   LAUNCH(row_sums_kernel, cut.grid, threads, 0, stream, ConvTile::choose(volume, {1, 1, 1, 1, 1}), dy, cut.share, parts);
-  LAUNCH(finish_row_sums_kernel, cut.warp_blocks, threads, 0, stream, parts, cut.parts, dy.channels, sums);
+  LAUNCH(finish_sums_kernel<Total>, cut.warp_blocks, threads, 0, stream, parts, cut.parts, dy.channels, nullptr, sums);
 }
 
 void statistics(Stream& stream, ConstView<float> y, float* mean_and_variance) {
   const Cut cut(y.shape.rows(), y.shape.c);
   auto* const parts = stream.scratch<Moments>(Index{cut.parts} * y.shape.c);
   LAUNCH(moments_kernel, cut.grid, threads, 0, stream, y.data, cut.share, parts);
-  LAUNCH(merge_moments_kernel, cut.warp_blocks, threads, 0, stream, parts, cut.parts, static_cast<int>(y.shape.c),
+  LAUNCH(finish_sums_kernel<Moments>, cut.warp_blocks, threads, 0, stream, parts, cut.parts, static_cast<int>(y.shape.c), nullptr,
          mean_and_variance);
 }
 
@@ -246,8 +229,8 @@ void affine_gradient(Stream& stream, ConstView<float> dx, const float* x, const 
   const Cut cut(dx.shape.rows(), dx.shape.c);
   auto* const parts = stream.scratch<TwoTotals>(Index{cut.parts} * dx.shape.c);
   LAUNCH(affine_gradient_kernel, cut.grid, threads, 0, stream, dx.data, x, affine, cut.share, parts);
-  LAUNCH(finish_affine_gradient_kernel, cut.warp_blocks, threads, 0, stream, parts, cut.parts, affine,
-         static_cast<int>(dx.shape.c), daffine);
+  LAUNCH(finish_sums_kernel<TwoTotals>, cut.warp_blocks, threads, 0, stream, parts, cut.parts, static_cast<int>(dx.shape.c), affine,
+         daffine);
 }
 
 }  // namespace fringe::cuda
