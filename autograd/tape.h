@@ -6,11 +6,15 @@
 //
 // Gradients: every kernel overwrites. The first gradient that reaches a value is written into place; when a value is
 // used more than once the tape has the later ones written beside and adds them (docs/adr).
+//
+// Parts that need nothing of each other may go side by side on a device, forward and backward (docs/adr/0013-side-by-side.md).
 #pragma once
 #include <deque>
 #include <functional>
+#include <optional>
 #include <vector>
 
+#include "engine/fork.h"
 #include "engine/parameter.h"
 
 namespace fringe {
@@ -74,13 +78,20 @@ class Tape {
     context_.launch(slot, name, std::forward<Args>(args)...);
   }
 
+  /// Runs parts that need nothing of each other, but what was there before, and whose operations use nothing else: side by side
+  /// where the device can do that (engine/fork.h), and so does backward; elsewhere one after another.
+  void side_by_side(const std::vector<std::function<void()>>& parts);
+
   /// Differentiates the scalar (or, for a sum over samples, vector) `loss`: dloss = 1.
   void backward(const Variable<T>& loss);
   /// The gradient that reached v; empty when none did. Valid after backward for leaves, within it for others.
   const Tensor<T>& grad(const Variable<T>& v) const { return nodes_[v.index_].grad; }
 
   /// Forgets all values; variables become invalid, buffers return to the pool.
-  void clear() { nodes_.clear(); }
+  void clear() {
+    nodes_.clear();
+    additions_.clear();
+  }
 
  private:
   friend class Variable<T>;
@@ -90,11 +101,22 @@ class Tape {
     bool needs_grad = false;
     bool has_grad = false;  ///< grad holds a gradient already
     bool leaf = false;
+    std::size_t part = 0;  ///< of a fork, counted from 1; 0: no part
     std::function<void(const Tensor<T>&)> backward;
   };
+  /// A gradient that has been written beside the one that is there.
+  struct Addition {
+    std::size_t node;
+    Tensor<T> gradient;
+  };
+  Node& append(Tensor<T> value);
+  void add_gradient(std::size_t node, const Tensor<T>& gradient);
+  void join(std::optional<Fork<T>>& fork);
+
   Context<T>& context_;
   bool recording_;
   std::deque<Node> nodes_;
+  std::vector<Addition> additions_;  ///< to values that several parts use: when these have met
 };
 
 template <class T>

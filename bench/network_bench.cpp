@@ -151,10 +151,10 @@ void bench_network(Bench& bench, const NetworkCase& c) {
       bench.note(profile.table(elapsed, steps));
     }
     const auto peak =
-        static_cast<double>(context.pool->peak_bytes() + replay.pool().peak_bytes() + context.stream.scratch_bytes()) / 1e6;
+        static_cast<double>(context.pool->peak_bytes() + replay.pool().peak_bytes() + context.scratch_bytes()) / 1e6;
     bench.value("peak memory [MB] " + shape, peak);
     bench.note(fmt::format("{:<34} {:<26} peak memory {:.1f} MB, {:.1f} MB a pattern, scratch {:.1f} MB", "", shape, peak,
-                           peak / static_cast<double>(c.batch), static_cast<double>(context.stream.scratch_bytes()) / 1e6));
+                           peak / static_cast<double>(c.batch), static_cast<double>(context.scratch_bytes()) / 1e6));
   }
 }
 

@@ -49,4 +49,15 @@ const std::shared_ptr<BufferPool>& BufferPool::host() {
   return host_;
 }
 
+const std::shared_ptr<BufferPool>& BufferPool::part(std::size_t k) {
+  while (parts_.size() <= k) parts_.push_back(std::make_shared<BufferPool>(*device_, queue_));
+  return parts_[k];
+}
+
+std::size_t BufferPool::peak_bytes() const {
+  std::size_t bytes = peak_bytes_;
+  for (const auto& part : parts_) bytes += part->peak_bytes_;
+  return bytes;
+}
+
 }  // namespace fringe

@@ -31,15 +31,21 @@ class BufferPool {
   /// A pool in host memory, for what comes back from the device.
   const std::shared_ptr<BufferPool>& host();
 
+  /// The pool of part k of a fork (engine/fork.h). This one keeps it.
+  const std::shared_ptr<BufferPool>& part(std::size_t k);
+  /// What tensors of this pool hand over from now on (fill, copies) goes to `queue`.
+  void work_on(const std::shared_ptr<void>& queue) { queue_ = queue; }
+
   std::size_t allocations() const { return allocations_; }          ///< times the device was asked for memory
   std::size_t bytes_allocated() const { return bytes_allocated_; }  ///< all memory held, in use or free
   std::size_t bytes_in_use() const { return bytes_in_use_; }
-  std::size_t peak_bytes() const { return peak_bytes_; }  ///< largest bytes_in_use so far
+  std::size_t peak_bytes() const;  ///< largest bytes_in_use so far, with the largest of each part
 
  private:
   const Device* device_;
   std::shared_ptr<void> queue_;  ///< lives as long as the buffers
   std::shared_ptr<BufferPool> host_;
+  std::vector<std::shared_ptr<BufferPool>> parts_;
   std::map<std::size_t, std::vector<std::byte*>> free_;
   std::size_t allocations_ = 0, bytes_allocated_ = 0, bytes_in_use_ = 0, peak_bytes_ = 0;
 };

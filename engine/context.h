@@ -1,10 +1,12 @@
 // Where a network lives and runs: a backend's kernels, the device they work on, its stream, and the pool its tensors come from.
 #pragma once
+#include <deque>
 #include <memory>
 #include <type_traits>
 
 #include "engine/backend.h"
 #include "engine/buffer_pool.h"
+#include "engine/mark.h"
 #include "engine/profile.h"
 #include "kernels/stream.h"
 
@@ -27,6 +29,8 @@ struct Context {
   }
 
   const Device& device() const { return stream.device(); }
+  /// Of a fork, counted from 1, while its work is handed over (engine/fork.h); else 0.
+  std::size_t part() const { return part_; }
 
   /// For what the host program prepares or examines element by element: this context where its memory is the host's, else
   /// one of the CPU with as many threads.
@@ -54,8 +58,33 @@ struct Context {
     profile->add(name, std::chrono::duration<double>(Profile::Clock::now() - start).count());
   }
 
+  /// Of all scratch memory, that of a fork's parts included.
+  std::size_t scratch_bytes() const {
+    std::size_t bytes = stream.scratch_bytes();
+    for (const Part& p : parts_) bytes += p.stream.scratch_bytes();
+    return bytes;
+  }
+  /// Changes when any of it has moved: a captured graph then has old addresses.
+  std::size_t moves() const {
+    std::size_t count = stream.moves();
+    for (const Part& p : parts_) count += p.stream.moves();
+    return count;
+  }
+
  private:
+  template <class>
+  friend class Fork;
+  /// Where a part of a fork runs.
+  struct Part {
+    Stream stream;
+    Mark done;
+    Part(int threads, const Device& device) : stream(threads, device), done(make_mark(device)) {}
+  };
   std::unique_ptr<Context> host_;
+  std::deque<Part> parts_;
+  std::unique_ptr<Mark> before_fork_;
+  bool forked_ = false;
+  std::size_t part_ = 0;
 };
 
 }  // namespace fringe

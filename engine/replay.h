@@ -53,7 +53,7 @@ class Replay {
       return;
     }
     Record& record = records_[kind];
-    if (record.graph != nullptr && record.moves != context_.stream.moves()) {  // it has old addresses
+    if (record.graph != nullptr && record.moves != context_.moves()) {  // it has old addresses
       context_.stream.wait();
       forget(record);
     }
@@ -73,7 +73,7 @@ class Replay {
   struct Record {
     bool run_once = false;
     void* graph = nullptr;
-    std::size_t moves = 0;  ///< of the stream's scratch memory, at the time of the capture
+    std::size_t moves = 0;  ///< of the scratch memory, at the time of the capture
   };
   /// While one lives, the context's tensors come from this object's pool.
   class OwnPool {
@@ -90,7 +90,7 @@ class Replay {
   void capture(Record& record, const std::function<void()>& step) {
     const OwnPool own(*this);
     record.graph = recorded(context_.stream, step);
-    record.moves = context_.stream.moves();
+    record.moves = context_.moves();
   }
   void forget(Record& record) noexcept {
     if (record.graph != nullptr) context_.device().destroy_graph(record.graph);

@@ -183,9 +183,13 @@ auto Network<T>::forward(Tape<T>& tape, const Variable<T>& input, Statistics sta
   if (options_.fused) {
     autograd::Activation<T> x{input, {}, false};
     for (auto& block : encoder_) x = run(tape, x, block, statistics, true);
-    const auto amplitude = run(tape, x, amplitude_, statistics, true);
-    const auto phase = run(tape, x, phase_, statistics, !tanh);
-    return {amplitude, tanh ? autograd::scaled_tanh(phase, static_cast<T>(options_.phase_scale)) : phase};
+    Output out;
+    tape.side_by_side({[&] { out.amplitude = run(tape, x, amplitude_, statistics, true); },
+                       [&] {
+                         out.phase = run(tape, x, phase_, statistics, !tanh);
+                         if (tanh) out.phase = autograd::scaled_tanh(out.phase, static_cast<T>(options_.phase_scale));
+                       }});
+    return out;
   }
   Variable<T> x = input;
   for (auto& block : encoder_) x = autograd::max_pool(run(tape, x, block, statistics));

@@ -16,8 +16,7 @@ DeviceBatches::DeviceBatches(Context<float>& context, const Backend& backend, Da
     : context_(context), feeder_(backend, context.stream.threads()), data_(data), input_(input), count_(count),
       staging_{{{{nullptr, context.device().release_staging}, {nullptr, context.device().destroy_mark}},
                 {{nullptr, context.device().release_staging}, {nullptr, context.device().destroy_mark}}}},
-      arrived_(context.device().make_mark(), context.device().destroy_mark),
-      taken_(context.device().make_mark(), context.device().destroy_mark) {
+      arrived_(make_mark(context.device())), taken_(make_mark(context.device())) {
   const Device& device = context.device();
   const Index N = data.size(), n = N / 2;
   const Shape half{count, n, n, n, 1}, full{count, N, N, N, 1};

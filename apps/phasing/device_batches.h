@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "apps/phasing/dataset.h"
+#include "engine/mark.h"
 
 namespace fringe {
 
@@ -32,7 +33,6 @@ class DeviceBatches {
   const Batch& make();
 
  private:
-  using Mark = std::unique_ptr<void, void (*)(void*) noexcept>;
   struct Staging {
     std::unique_ptr<std::byte, void (*)(std::byte*) noexcept> memory;
     Mark read;  ///< by the device

@@ -30,6 +30,7 @@ struct Events {
 double seconds(const Stream& stream, const std::function<void()>& run) {
   constexpr int repetitions = 4;
   const Events events;
+  check(cudaDeviceSynchronize(), "wait for the device");  // other parts of a fork would be timed with it
   check(cudaEventRecord(events.begin, queue_of(stream)), "recording an event");
   for (int k = 0; k < repetitions; ++k) run();
   check(cudaEventRecord(events.end, queue_of(stream)), "recording an event");

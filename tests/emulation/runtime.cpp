@@ -3,7 +3,9 @@
 // Streams are lazy: work runs only when the host waits for it, or when something later in the default order needs it, that
 // is as late as CUDA allows. A missing event or wait then gives stale data or NaN. EMU_EAGER=1 runs it at once.
 // Device memory is an address range of its own, closed to the host program unless a kernel or a copy runs; it is filled with
-// NaN, guarded on both sides, and not handed out again after it is freed. A captured graph is the list of its work.
+// NaN, guarded on both sides, and not handed out again after it is freed. A captured graph is the list of its work, one for each
+// stream that took part in the capture: these lanes wait for one another where the streams did, and run in turn as late as they
+// can or as early as they can.
 #include <csignal>
 #include <chrono>
 #include <cstdio>
@@ -83,16 +85,39 @@ void check_guards(const char* p, std::size_t bytes) {
 
 // ---- streams -----------------------------------------------------------------------------------------------------------
 using Work = std::function<void()>;
-using Graph = std::vector<Work>;
+
+struct Graph {
+  struct Place {
+    std::size_t lane, step;  ///< before this step
+  };
+  struct Step {
+    Work work;  ///< none: it waits
+    Place awaited{};
+  };
+  std::vector<std::vector<Step>> lanes{1};  ///< the first is that of the stream where the capture began
+  std::size_t launches = 0;
+
+  /// Whether the lane's end has been waited for by the first lane, or by one that has been.
+  bool joined(std::size_t lane) const {
+    if (lane == 0) return true;
+    for (std::size_t l = 0; l < lanes.size(); ++l)
+      for (const Step& s : lanes[l])
+        if (!s.work && s.awaited.lane == lane && s.awaited.step == lanes[lane].size() && joined(l)) return true;
+    return false;
+  }
+};
 
 struct Stream {
   std::deque<Work> queue;
   std::uint64_t given = 0, done = 0;
-  std::unique_ptr<Graph> capture;
+  std::shared_ptr<Graph> capture;
+  std::size_t lane = 0;  ///< of the capture
 };
 struct Event {
   Stream* stream = nullptr;
   std::uint64_t position = 0;
+  std::shared_ptr<Graph> graph;  ///< recorded within its capture
+  Graph::Place place{};
   std::chrono::steady_clock::time_point time;
 };
 
@@ -120,6 +145,40 @@ bool capturing() {
     if (s->capture) return true;
   return false;
 }
+
+/// One replay. Every second one runs lanes as soon as they can run, the others when they are waited for.
+class Replay {
+ public:
+  explicit Replay(Graph& graph) : graph_(graph), done_(graph.lanes.size()), early_(graph.launches++ % 2 != 0) {}
+  void run() { run_until({0, graph_.lanes[0].size()}); }
+
+ private:
+  void run_until(const Graph::Place& place) {
+    auto& lane = graph_.lanes[place.lane];
+    while (done_[place.lane] < place.step) {
+      const Graph::Step& step = lane[done_[place.lane]];
+      if (!step.work) {
+        if (place.lane == 0 && early_) run_others();
+        run_until(step.awaited);
+      }
+      ++done_[place.lane];
+      if (step.work && broken == cudaSuccess) step.work();
+    }
+  }
+  /// As far as they need nothing more of the first lane.
+  void run_others() {
+    for (std::size_t l = 1; l < graph_.lanes.size(); ++l)
+      while (done_[l] < graph_.lanes[l].size()) {
+        const Graph::Step& step = graph_.lanes[l][done_[l]];
+        if (!step.work && done_[step.awaited.lane] < step.awaited.step) break;
+        run_until({l, done_[l] + 1});
+      }
+  }
+
+  Graph& graph_;
+  std::vector<std::size_t> done_;
+  bool early_;
+};
 
 cudaError_t wait_for(Stream& s) {
   if (s.capture) return failed(cudaErrorStreamCaptureUnsupported);
@@ -162,7 +221,7 @@ void enqueue(cudaStream_t stream, Work work) {
   static const bool eager = setting("EMU_EAGER", 0) != 0;
   Stream& s = of(stream);
   if (s.capture) {
-    s.capture->push_back(std::move(work));
+    s.capture->lanes[s.lane].push_back({std::move(work)});
     return;
   }
   s.queue.push_back(std::move(work));
@@ -316,6 +375,18 @@ cudaError_t cudaDeviceSynchronize() {
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned) {
   const Event event = *reinterpret_cast<Event*>(e);
+  Stream& stream = of(s);
+  if (event.graph) {
+    if (!stream.capture) {  // this stream takes part from now on
+      stream.capture = event.graph;
+      stream.lane = event.graph->lanes.size();
+      event.graph->lanes.emplace_back();
+    }
+    if (stream.capture != event.graph) return failed(cudaErrorStreamCaptureMerge);
+    event.graph->lanes[stream.lane].push_back({{}, event.place});
+    return cudaSuccess;
+  }
+  if (stream.capture) return failed(cudaErrorStreamCaptureIsolation);
   if (event.stream != nullptr) enqueue(s, [event] { run_until(*event.stream, event.position); });
   return cudaSuccess;
 }
@@ -328,6 +399,12 @@ cudaError_t cudaEventCreate(cudaEvent_t* e) { return cudaEventCreateWithFlags(e,
 
 cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) {
   auto* event = reinterpret_cast<Event*>(e);
+  *event = {};
+  if (const Stream& stream = of(s); stream.capture) {
+    event->graph = stream.capture;
+    event->place = {stream.lane, stream.capture->lanes[stream.lane].size()};
+    return cudaSuccess;
+  }
   event->stream = &of(s);
   enqueue(s, [event] { event->time = std::chrono::steady_clock::now(); });
   event->position = event->stream->given;
@@ -362,13 +439,22 @@ cudaError_t cudaEventDestroy(cudaEvent_t e) {
 // ---- graphs ----------------------------------------------------------------------------------------------------------------
 cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode) {
   if (s == nullptr || of(s).capture) return failed(cudaErrorStreamCaptureUnsupported);
-  of(s).capture = std::make_unique<Graph>();
+  of(s).capture = std::make_shared<Graph>();
+  of(s).lane = 0;
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t* graph) {
-  *graph = reinterpret_cast<cudaGraph_t>(of(s).capture.release());
-  return *graph != nullptr ? cudaSuccess : failed(cudaErrorIllegalState);
+  *graph = nullptr;
+  const std::shared_ptr<Graph> capture = of(s).capture;
+  if (!capture) return failed(cudaErrorIllegalState);
+  if (of(s).lane != 0) return failed(cudaErrorStreamCaptureUnmatched);
+  for (Stream* stream : streams())
+    if (stream->capture == capture) stream->capture.reset();
+  for (std::size_t lane = 0; lane < capture->lanes.size(); ++lane)
+    if (!capture->joined(lane)) return failed(cudaErrorStreamCaptureUnjoined);
+  *graph = reinterpret_cast<cudaGraph_t>(new Graph(*capture));
+  return cudaSuccess;
 }
 
 cudaError_t cudaStreamIsCapturing(cudaStream_t s, cudaStreamCaptureStatus* status) {
@@ -383,7 +469,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t s) {
   ++counted.graphs;
-  for (const Work& work : *reinterpret_cast<Graph*>(executable)) enqueue(s, work);
+  enqueue(s, [graph = reinterpret_cast<Graph*>(executable)] { Replay(*graph).run(); });
   return cudaSuccess;
 }
 
