@@ -295,6 +295,43 @@ RuntimeResults runtime() {
   return results;
 }
 
+bool forked_capture(bool joins) {
+  Bench b;
+  Stream other(1, fringe::cuda::device(0));
+  const cudaStream_t first = fringe::cuda::queue(b.stream), second = fringe::cuda::queue(other);
+  cudaEvent_t event = nullptr;
+  cudaGraph_t graph = nullptr;
+  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "event");
+  check(cudaStreamBeginCapture(first, cudaStreamCaptureModeGlobal), "capture");
+  LAUNCH(twice_kernel, 2, 128, 0, b.stream, b.x, b.y, 256);
+  check(cudaEventRecord(event, first), "event");
+  check(cudaStreamWaitEvent(second, event, 0), "event");
+  LAUNCH(twice_kernel, 2, 128, 0, other, b.y, b.y, 256);
+  if (joins) {
+    check(cudaEventRecord(event, second), "event");
+    check(cudaStreamWaitEvent(first, event, 0), "event");
+  }
+  LAUNCH(twice_kernel, 2, 128, 0, b.stream, b.y, b.y, 256);
+  const cudaError_t status = cudaStreamEndCapture(first, &graph);
+  check(cudaEventDestroy(event), "event");
+  if (!joins) {
+    cudaGetLastError();
+    return status == cudaErrorStreamCaptureUnjoined && graph == nullptr;
+  }
+  check(status, "capture");
+  cudaGraphExec_t executable = nullptr;
+  check(cudaGraphInstantiate(&executable, graph, 0), "graph");
+  bool right = true;
+  for (int i = 0; i < 2; ++i) {  // once as late, once as early as it can
+    check(cudaGraphLaunch(executable, first), "graph");
+    b.read();
+    for (std::size_t k = 0; k < 256; ++k) right = right && b.out[k] == 8 * b.in[k];
+  }
+  check(cudaGraphExecDestroy(executable), "graph");
+  check(cudaGraphDestroy(graph), "graph");
+  return right;
+}
+
 bool capture_refuses() {
   Stream stream(1, fringe::cuda::device(0));
   check(cudaStreamBeginCapture(fringe::cuda::queue(stream), cudaStreamCaptureModeGlobal), "capture");

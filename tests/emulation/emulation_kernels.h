@@ -33,5 +33,8 @@ struct RuntimeResults {
 RuntimeResults runtime();
 /// True when an allocation and a wait during capture are refused.
 bool capture_refuses();
+/// True when work of a second stream that waits for the captured one is in the graph, in order; with `joins` false, when a capture
+/// is refused that nobody brought this stream back to.
+bool forked_capture(bool joins);
 
 }  // namespace emulation::kernels

@@ -121,6 +121,11 @@ TEST_SUITE("emulation") {
     CHECK(kernels::capture_refuses());
   }
 
+  TEST_CASE("a capture takes in the streams that wait for it, and is refused when they do not come back") {
+    CHECK(kernels::forked_capture(true));
+    CHECK(kernels::forked_capture(false));
+  }
+
   TEST_CASE("counters: launches, copies, allocations and waits are counted") {
     const auto before = emulation::counters();
     Numbers x({1, 2, 3, 4}), y({0, 0, 0, 0});

@@ -229,19 +229,19 @@ TEST_SUITE("training_step") {
     t.step({Method::adam, 1e-3});
     context.stream.wait();
     const auto& counters = gpu().counters();
-    const std::size_t allocations = counters.allocations, waits = counters.waits, moves = context.stream.moves();
+    const std::size_t allocations = counters.allocations, waits = counters.waits, moves = context.moves();
     for (int i = 0; i < 2; ++i) t.step({Method::adam, 1e-3 / (i + 1)});
     CHECK(counters.allocations == allocations);
     CHECK(counters.waits == waits);
-    CHECK(context.stream.moves() == moves);
+    CHECK(context.moves() == moves);
     CHECK(std::isfinite(t.loss_now()));
     CHECK(counters.waits == waits + 1);  // reading the loss is what waits
   }
 
   TEST_CASE("recorded and replayed steps are bitwise those that run one kernel at a time, while rate and step number change") {
     Context<float> context(cuda::table(), 1, gpu());
-    const NetworkOptions options{.levels = 1, .width = 2};
-    Trainee eager(context, options, 4), replayed(context, options, 4);
+    const NetworkOptions options{.levels = 2, .width = 2};
+    Trainee eager(context, options, 8), replayed(context, options, 8);
     Replay<float> replay(context);
     const auto& counters = gpu().counters();
     const std::size_t replays = counters.replays;
@@ -270,6 +270,86 @@ TEST_SUITE("training_step") {
       CHECK(same_bits(eager.network.parameters()[i]->value, replayed.network.parameters()[i]->value));
     for (std::size_t i = 0; i < eager.network.buffers().size(); ++i)
       CHECK(same_bits(eager.network.buffers()[i]->value, replayed.network.buffers()[i]->value));
+  }
+
+  TEST_CASE("a fork: each part sees what was there before, and after the join all that the parts made, eager and recorded") {
+    Context<float> context(cuda::table(), 1, gpu());
+    const Shape shape{1, 8, 8, 8, 16};
+    const Tensor<float> x(context, shape), result(context, shape);
+    const auto step = [&] {
+      Tensor<float> before(context, shape);
+      context.launch(&KernelTable<float>::add, "add", x.read(), x.read(), before.view());  // 2 x
+      Tensor<float> made[2];
+      Fork<float> fork(context);
+      for (int round = 0; round < 3; ++round)
+        for (std::size_t k = 0; k < 2; ++k)
+          fork.run(k, [&] {
+            CHECK(context.part() == k + 1);
+            const Tensor<float> y(context, shape);
+            const auto& from = round == 0 ? before : made[k];
+            context.launch(&KernelTable<float>::add, "add", from.read(), (k == 0 ? from : before).read(), y.view());
+            made[k] = y;
+          });
+      fork.join();
+      CHECK(context.part() == 0);
+      before = {};
+      const Tensor<float> other(context, shape);
+      context.launch(&KernelTable<float>::add, "add", made[0].read(), made[1].read(), other.view());
+      result.copy_from(other);
+    };
+    Replay<float> replay(context);
+    for (int i = 0; i < 5; ++i) {
+      x.fill(static_cast<float>(i + 1));
+      replay.run(0, step);
+      const Tensor<float> values = result.to_host();  // 16 x + 8 x
+      CHECK(std::count(values.data(), values.data() + values.size(), 24.0F * static_cast<float>(i + 1)) == values.size());
+    }
+  }
+
+  TEST_CASE("a fork: what a part gives back to the context's pool is not handed out before the join") {
+    Context<float> context(cuda::table(), 1, gpu());
+    const Shape shape{1, 4, 4, 4, 1};
+    Tensor<float> x(context, shape);
+    const float* const place = x.view().data;
+    {
+      Fork<float> fork(context);
+      fork.run(0, [&] { x = {}; });
+      for (const std::size_t k : {0, 1})
+        fork.run(k, [&] {
+          const Tensor<float> y(context, shape);
+          CHECK(y.view().data != place);
+          y.fill(static_cast<float>(k));
+          CHECK(y.to_host()[0] == static_cast<float>(k));
+        });
+      CHECK_THROWS_WITH_AS(Fork<float>{context}, "fork: within a fork", Error);
+    }
+    const Tensor<float> y(context, shape);
+    CHECK(y.view().data == place);
+  }
+
+  TEST_CASE("a fork whose part fails is joined: the context works on, eager and when recorded") {
+    Context<float> context(cuda::table(), 1, gpu());
+    const Tensor<float> x(context, channel_vector(4));
+    x.fill(1);
+    for (const int failing : {1, 2}) {
+      Replay<float> replay(context);
+      int calls = 0;
+      const auto step = [&] {
+        ++calls;
+        Fork<float> fork(context);
+        fork.run(0, [&] {
+          const Tensor<float> y(context, x.shape());
+          context.launch(&KernelTable<float>::add, "add", x.read(), x.read(), y.view());
+          if (calls == failing) fail("the part fails");
+        });
+        fork.join();
+      };
+      if (failing == 2) replay.run(0, step);
+      CHECK_THROWS_WITH_AS(replay.run(0, step), "the part fails", Error);
+      CHECK(context.part() == 0);
+      replay.run(0, step);
+      CHECK(x.to_host()[0] == 1);
+    }
   }
 
   TEST_CASE("what is made while records exist does not get their memory; scratch memory that moves has them made anew") {
