@@ -42,6 +42,14 @@ for name in sources:
         if re.search(r"#include <(cuda|cudnn|cufft|cublas)|__CUDA|__global__", text):
             problems.append(f"{name} speaks CUDA, which belongs under kernels/cuda or kernels/cudnn")
 
+# A kernel that did not wait for the one before it would read what that has not written yet (kernels/cuda/launch.cuh).
+for name in sources:
+    if name.startswith("kernels/cuda/"):
+        text = (root / name).read_text()
+        begins = len(re.findall(r"^__global__ [^{]*\{\n  begin_kernel\(\);\n", text, re.M))
+        if begins != text.count("__global__"):
+            problems.append(f"{name}: {text.count('__global__')} kernels, {begins} of them begin with begin_kernel()")
+
 for header in (root / "kernels").glob("*.h"):
     stem = header.stem
     if stem in not_operations:

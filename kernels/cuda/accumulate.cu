@@ -11,6 +11,7 @@ using List = SlotList<2, most>;
 
 __global__ void __launch_bounds__(slot_threads)
     accumulate_kernel(const __grid_constant__ List list, bool overwrite, float divisor) {
+  begin_kernel();
   list.for_each([&](float* const (&array)[2], unsigned i) {
     const float term = array[0][i] / divisor;
     array[1][i] = overwrite ? term : array[1][i] + term;  // (2), (1)

@@ -15,6 +15,7 @@ struct Constants {
 
 __global__ void __launch_bounds__(slot_threads)
     adam_step_kernel(const __grid_constant__ List list, Constants k, const float* factors) {
+  begin_kernel();
   const float f0 = factors[0], f1 = factors[1];
   list.for_each([&](float* const (&array)[4], unsigned i) {
     const float g = array[1][i];

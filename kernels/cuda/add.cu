@@ -7,6 +7,7 @@ namespace fringe::cuda {
 namespace {
 
 __global__ void add_kernel(const float* a, const float* b, float* y, Index n) {
+  begin_kernel();
   map(n, y, [](float u, float v) { return u + v; }, a, b);
 }
 

@@ -38,6 +38,7 @@ __device__ __forceinline__ void add_channel_parts(int channels, unsigned pieces,
 }
 
 __global__ void __launch_bounds__(row_threads) batch_norm_sums_kernel(Rows r, const float* x, double* parts) {
+  begin_kernel();
   double sum = 0, squares = 0;
   const int c = r.channel();
   if (c < r.channels)
@@ -52,6 +53,7 @@ __global__ void __launch_bounds__(row_threads) batch_norm_sums_kernel(Rows r, co
 __global__ void __launch_bounds__(row_threads)
     batch_norm_statistics_kernel(Rows r, unsigned pieces, const double* parts, float epsilon, float momentum, float* running_mean,
                                  float* running_var, float* mean, float* rstd) {
+  begin_kernel();
   double sum, squares;
   add_channel_parts(r.channels, pieces, parts, sum, squares);
   if (threadIdx.x != 0) return;
@@ -67,6 +69,7 @@ __global__ void __launch_bounds__(row_threads)
 __global__ void __launch_bounds__(row_threads)
     batch_norm_apply_kernel(Rows r, const float* x, const float* gamma, const float* beta, const float* mean, const float* rstd,
                             float* y) {
+  begin_kernel();
   const int c = r.channel();
   if (c >= r.channels) return;
   const float g = gamma[c], b = beta[c], m = mean[c], s = rstd[c];
@@ -77,6 +80,7 @@ __global__ void __launch_bounds__(row_threads)
 __global__ void __launch_bounds__(row_threads)
     batch_norm_eval_kernel(Rows r, float epsilon, const float* x, const float* gamma, const float* beta,
                            const float* running_mean, const float* running_var, float* y) {
+  begin_kernel();
   const int c = r.channel();
   if (c >= r.channels) return;
   const float g = gamma[c], b = beta[c], m = running_mean[c], deviation = sqrtf(running_var[c] + epsilon);
@@ -86,6 +90,7 @@ __global__ void __launch_bounds__(row_threads)
 
 __global__ void __launch_bounds__(row_threads)
     batch_norm_gradient_sums_kernel(Rows r, const float* x, const float* mean, const float* rstd, const float* dy, double* parts) {
+  begin_kernel();
   double sum = 0, sum_xhat = 0;
   const int c = r.channel();
   if (c < r.channels) {
@@ -103,6 +108,7 @@ __global__ void __launch_bounds__(row_threads)
 /// totals[2][channels]: the sums in double, for the kernel that follows.
 __global__ void __launch_bounds__(row_threads)
     batch_norm_gradient_finish_kernel(Rows r, unsigned pieces, const double* parts, double* totals, float* dgamma, float* dbeta) {
+  begin_kernel();
   double sum, sum_xhat;
   add_channel_parts(r.channels, pieces, parts, sum, sum_xhat);
   if (threadIdx.x != 0) return;
@@ -117,6 +123,7 @@ __global__ void __launch_bounds__(row_threads)
 __global__ void __launch_bounds__(row_threads)
     batch_norm_backward_kernel(Rows r, const float* x, const float* gamma, const float* mean, const float* rstd,
                                const float* dy, const double* totals, float* dx) {
+  begin_kernel();
   const int c = r.channel();
   if (c >= r.channels) return;
   const auto count = static_cast<double>(r.rows);

@@ -11,6 +11,7 @@ constexpr int threads = 128;
 __global__ void batch_norm_fold_forward_kernel(int channels, double count, float epsilon, float momentum, const float* statistics,
                                                const float* gamma, const float* beta, float* running_mean, float* running_var,
                                                float* affine) {
+  begin_kernel();
   const int c = static_cast<int>(global_thread());
   if (c >= channels) return;
   const double mean = statistics[c], var = statistics[channels + c], unbiased = var * count / (count - 1);
@@ -23,6 +24,7 @@ __global__ void batch_norm_fold_forward_kernel(int channels, double count, float
 
 __global__ void batch_norm_fold_eval_kernel(int channels, float epsilon, const float* gamma, const float* beta,
                                             const float* running_mean, const float* running_var, float* affine) {
+  begin_kernel();
   const int c = static_cast<int>(global_thread());
   if (c >= channels) return;
   affine[c] = static_cast<float>(static_cast<double>(gamma[c]) /
@@ -33,6 +35,7 @@ __global__ void batch_norm_fold_eval_kernel(int channels, float epsilon, const f
 
 __global__ void batch_norm_fold_backward_kernel(int channels, double count, float epsilon, const float* statistics,
                                                 const float* gamma, const float* daffine, float* dgamma, float* dbeta, float* fold) {
+  begin_kernel();
   const int c = static_cast<int>(global_thread());
   if (c >= channels) return;
   const double mean = statistics[c], var = statistics[channels + c], g = gamma[c];

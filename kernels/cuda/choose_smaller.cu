@@ -11,6 +11,7 @@ constexpr int threads = 256;
 
 __global__ void choose_smaller_kernel(const float* score_a, const float* score_b, Index count, const float* a, const float* b,
                                       float* y) {
+  begin_kernel();
   if (global_thread() >= count) return;  // the scores are read by those alone who write: they may be the slot
   const Index first = static_cast<Index>(blockIdx.y) * count;
   const float* const from = score_b[blockIdx.y] < score_a[blockIdx.y] ? b : a;

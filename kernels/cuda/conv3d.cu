@@ -84,6 +84,7 @@ __device__ __forceinline__ float leaky(float v, float slope) { return v > 0 ? v 
 
 template <Precision P, int Columns, bool Transposed>
 __global__ void __launch_bounds__(threads, resident_blocks(P, Columns)) conv3d_kernel(Conv3dCall call) {
+  begin_kernel();
   using Shared = Conv3dShared<P, Columns, Transposed>;
   constexpr int chunk = chunk_of<P>, quads = Shared::quads;
   constexpr int warps_n = Columns / 32, warps_m = 4 / warps_n;
@@ -305,6 +306,7 @@ __global__ void __launch_bounds__(threads, resident_blocks(P, Columns)) conv3d_k
 /// y[r, o] = leaky_relu(parts[0][r, o] + parts[1][r, o] + ... + bias[o], slope), in this order; `Wide` elements at a time.
 template <class Wide>
 __global__ void conv3d_add_parts_kernel(const float* parts, int splits, const float* bias, float slope, float* y, int size, int co) {
+  begin_kernel();
   constexpr int width = sizeof(Wide) / sizeof(float);
   const auto threads_of_grid = static_cast<int>(global_threads());
   for (int i = width * static_cast<int>(global_thread()); i < size; i += width * threads_of_grid) {

@@ -15,6 +15,7 @@ constexpr int tile = 32, tile_rows = 8;
 /// to[c, r] = from[r, c]
 __global__ void __launch_bounds__(tile* tile_rows)
     transpose_kernel(const float* __restrict__ from, float* __restrict__ to, int rows, int columns) {
+  begin_kernel();
   __shared__ float part[tile][tile + 1];
   const int x = static_cast<int>(threadIdx.x), r0 = static_cast<int>(blockIdx.y) * tile,
             c0 = static_cast<int>(blockIdx.x) * tile;
@@ -28,6 +29,7 @@ __global__ void __launch_bounds__(tile* tile_rows)
 /// y = leaky_relu(y + bias, slope), `Wide` elements at a time; bias may be null.
 template <class Wide>
 __global__ void add_bias_kernel(float* y, const float* bias, float slope, Index size, int channels) {
+  begin_kernel();
   constexpr int width = sizeof(Wide) / sizeof(float);
   const bool short_indices = size <= std::numeric_limits<int>::max();  // whose remainders are much cheaper
   for (Index i = width * global_thread(); i < size; i += width * global_threads()) {

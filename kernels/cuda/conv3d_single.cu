@@ -50,6 +50,7 @@ constexpr int expand_threads = 256;
 __global__ void __launch_bounds__(expand_threads)
     expand_kernel(ConvTile tile, Operand s, const float* __restrict__ w, const float* __restrict__ bias, float slope,
                   bool flipped, float* __restrict__ y, int channels, bool aligned) {
+  begin_kernel();
   DYN_SHARED(float, memory);
   const int taps = tile.taps();
   float4* const weights = reinterpret_cast<float4*>(memory);  // [taps][8]
@@ -103,6 +104,7 @@ constexpr int contract_quads = 4;
 __global__ void __launch_bounds__(ConvTile::voxels)
     contract_kernel(ConvTile tile, Operand x, const float* __restrict__ w, const float* __restrict__ bias, float slope,
                     bool flipped, float* __restrict__ s) {
+  begin_kernel();
   constexpr int chunk = 4 * contract_quads;
   DYN_SHARED(float4, halo);  // [4][plane]
   const int channels = x.channels, taps = tile.taps(), plane = plane_of(tile.halo_rows);
@@ -140,6 +142,7 @@ constexpr int correlate_threads = 128, taps_at_once = 27, voxels_at_once = 4;  /
 /// Writes parts[block][tap][channel].
 __global__ void __launch_bounds__(correlate_threads)
     correlate_kernel(ConvTile tile, Operand s, Operand g, bool flipped, float* __restrict__ parts) {
+  begin_kernel();
   DYN_SHARED(float, halo);
   __shared__ float4 warps[taps_at_once][correlate_threads / 32][8];
   __shared__ int shift[taps_at_once];

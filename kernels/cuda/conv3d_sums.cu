@@ -24,6 +24,7 @@ constexpr int width = 32, slices = 8, threads = width * slices, rows_at_once = 8
 __global__ void __launch_bounds__(threads)
     add_parts_kernel(const float* __restrict__ parts, int count, Index stride, Index size, float* __restrict__ sums,
                      Index size_of_more, float* __restrict__ more) {
+  begin_kernel();
   __shared__ float part[slices][width];
   const int lane = static_cast<int>(threadIdx.x) % width, slice = static_cast<int>(threadIdx.x) / width;
   const Index i = static_cast<Index>(blockIdx.x) * width + lane;
@@ -112,6 +113,7 @@ template <class Sums>
 __global__ void __launch_bounds__(threads)
     finish_sums_kernel(const Sums* __restrict__ parts, int count, int channels, const float* __restrict__ affine,
                        float* __restrict__ result) {
+  begin_kernel();
   constexpr int at_once = 4;  // in flight
   const int c = static_cast<int>(global_thread()) / width, lane = static_cast<int>(threadIdx.x) % width;
   if (c >= channels) return;
@@ -130,6 +132,7 @@ __global__ void __launch_bounds__(threads)
 }
 
 __global__ void __launch_bounds__(threads) row_sums_kernel(ConvTile volume, Operand dy, Share share, Total* __restrict__ parts) {
+  begin_kernel();
   Total mine{};
   if (const int c = share.channel(); c < share.channels) {
 #pragma unroll 2
@@ -144,6 +147,7 @@ __global__ void __launch_bounds__(threads) row_sums_kernel(ConvTile volume, Oper
 
 __global__ void __launch_bounds__(threads)
     moments_kernel(const float* __restrict__ y, Share share, Moments* __restrict__ parts) {
+  begin_kernel();
   Moments mine{};
   if (const int c = share.channel(); c < share.channels) {
 #pragma unroll 1  // several divisions at once spill registers
@@ -173,6 +177,7 @@ __global__ void __launch_bounds__(threads)
 __global__ void __launch_bounds__(threads)
     affine_gradient_kernel(const float* __restrict__ dx, const float* __restrict__ x, const float* __restrict__ affine,
                            Share share, TwoTotals* __restrict__ parts) {
+  begin_kernel();
   TwoTotals mine{};
   if (const int c = share.channel(); c < share.channels) {
     const float centre = affine[share.channels + c];

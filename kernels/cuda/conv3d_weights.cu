@@ -56,6 +56,7 @@ struct WeightsCall {
 
 template <Precision P>
 __global__ void __launch_bounds__(threads, P == Precision::float32 ? 1 : 2) conv3d_weights_kernel(WeightsCall call) {
+  begin_kernel();
   const ConvTile& tile = call.tile;
   const int plane = plane_of(tile.halo_rows), taps = tile.taps();
   DYN_SHARED(unsigned char, memory);

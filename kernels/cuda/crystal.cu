@@ -31,6 +31,7 @@ __device__ __forceinline__ double from_centre(unsigned i, unsigned extent) {
 __global__ void __launch_bounds__(sample_threads)
     crystal_density_kernel(const __grid_constant__ Forms forms, bool smooth, const __grid_constant__ Extents e, unsigned voxels,
                            float* density, double* parts) {
+  begin_kernel();
   const CrystalForm& form = forms.form[blockIdx.y];
   float* const out = density + static_cast<Index>(blockIdx.y) * voxels;
   sum_piece<2>(voxels, parts, [&](Index i, double(&sums)[2]) {
@@ -44,6 +45,7 @@ __global__ void __launch_bounds__(sample_threads)
 }
 
 __global__ void __launch_bounds__(sample_threads) crystal_density_finish_kernel(unsigned pieces, double* parts, float* stats) {
+  begin_kernel();
   double sums[2];
   add_pieces(sums, parts, pieces);
   if (threadIdx.x != 0) return;
@@ -54,6 +56,7 @@ __global__ void __launch_bounds__(sample_threads) crystal_density_finish_kernel(
 __global__ void phase_noise_kernel(std::uint64_t seed, std::uint32_t purpose,
                                    const __grid_constant__ Items<std::uint64_t> series, unsigned plane, Index voxels,
                                    float2* noise) {
+  begin_kernel();
   const Index first = static_cast<Index>(blockIdx.y) * voxels;
   for (Index i = global_thread(); i < voxels; i += global_threads()) {
     const auto d = static_cast<unsigned>(i / plane), block = static_cast<unsigned>(i - static_cast<Index>(d) * plane);
@@ -75,6 +78,7 @@ __device__ __forceinline__ float falloff(unsigned k, unsigned extent, float leng
 
 __global__ void gaussian_filter_kernel(const __grid_constant__ Items<Lengths> lengths, float factor,
                                        const __grid_constant__ Extents e, unsigned count, const float2* x, float2* y) {
+  begin_kernel();
   for_each_place(count, e, [&](unsigned i, const Place& p) {
     const Lengths& l = lengths.v[p.n];
     const float g = factor * expf(falloff(p.d, e.d, l.d) + falloff(p.h, e.h, l.h) + falloff(p.w, e.w, l.w));
@@ -95,6 +99,7 @@ struct Phase {
 
 __global__ void __launch_bounds__(sample_threads)
     crystal_extremes_kernel(const __grid_constant__ Phase phase, const float* density, unsigned voxels, float2* parts) {
+  begin_kernel();
   float below = -INFINITY, high = -INFINITY;  // -low and high
   for (Index i = global_thread(); i < voxels; i += global_threads()) {
     if (!(density[static_cast<Index>(blockIdx.y) * voxels + i] > 0)) continue;
@@ -108,6 +113,7 @@ __global__ void __launch_bounds__(sample_threads)
 __global__ void __launch_bounds__(sample_threads)
     crystal_object_kernel(const __grid_constant__ Items<double> ranges, const __grid_constant__ Phase phase,
                           const float* density, unsigned voxels, const float2* parts, float2* object) {
+  begin_kernel();
   const float2 part = threadIdx.x < gridDim.x ? parts[blockIdx.y * gridDim.x + threadIdx.x] : make_float2(-INFINITY, -INFINITY);
   const float low = -block_max(part.x), high = block_max(part.y);
   const double slope = high > low ? ranges.v[blockIdx.y] / (static_cast<double>(high) - static_cast<double>(low)) : 0.0;

@@ -30,6 +30,7 @@ __device__ __forceinline__ bool is_zero(float2 v) { return v.x == 0 && v.y == 0;
 
 __global__ void __launch_bounds__(sample_threads)
     crystal_targets_sums_kernel(const __grid_constant__ Crystals crystals, double* sums, float* highest) {
+  begin_kernel();
   float high = -INFINITY;  // of -arg q
   sum_piece<2>(crystals.voxels, sums, [&](Index i, double(&s)[2]) {
     const float2 q = crystals.at(static_cast<unsigned>(i));
@@ -43,6 +44,7 @@ __global__ void __launch_bounds__(sample_threads)
 __global__ void __launch_bounds__(sample_threads)
     crystal_targets_kernel(const __grid_constant__ Crystals crystals, double* sums, const float* highest, float* amplitude,
                            float* phase, float2* field) {
+  begin_kernel();
   double sum[2];
   add_pieces(sum, sums, gridDim.x);
   const float least = -largest_part(highest, gridDim.x);

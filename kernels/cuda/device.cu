@@ -15,6 +15,7 @@ namespace fringe::cuda {
 namespace {
 
 __global__ void fill_kernel(float* to, float value, Index n) {
+  begin_kernel();
   for (Index i = global_thread(); i < n; i += global_threads()) to[i] = value;
 }
 
@@ -25,10 +26,17 @@ struct Numbers {
 struct Places {
   const float* v[Device::few];
 };
-__global__ void put_kernel(const __grid_constant__ Numbers values, float* to) { to[threadIdx.x] = values.v[threadIdx.x]; }
-__global__ void gather_kernel(const __grid_constant__ Places from, float* to) { to[threadIdx.x] = *from.v[threadIdx.x]; }
+__global__ void put_kernel(const __grid_constant__ Numbers values, float* to) {
+  begin_kernel();
+  to[threadIdx.x] = values.v[threadIdx.x];
+}
+__global__ void gather_kernel(const __grid_constant__ Places from, float* to) {
+  begin_kernel();
+  to[threadIdx.x] = *from.v[threadIdx.x];
+}
 
 DeviceCounters device_counters;
+bool kernels_wait_for_one_another = false;
 
 constexpr int oldest_capability = 8;  // Ampere: mma.sync on bfloat16, cp.async
 
@@ -213,6 +221,7 @@ std::string unusable(int index) {
     return fmt::format("this build has no kernels for {} (compute capability {}.{}); rebuild with -DFRINGE_CUDA_ARCHITECTURES={}{}",
                        properties.name, properties.major, properties.minor, properties.major, properties.minor);
   }
+  kernels_wait_for_one_another = attributes.ptxVersion >= 90;  // __CUDA_ARCH__ / 10 of the code that was taken for this device
   try {
     fft_library();
   } catch (const Error& error) {
@@ -245,6 +254,8 @@ int count_devices(std::string& why_none) {
 }  // namespace
 
 bool in_build() { return true; }
+
+bool kernels_come_early() { return kernels_wait_for_one_another; }
 
 std::string optional_libraries() {
   std::string why;

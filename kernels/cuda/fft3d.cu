@@ -11,6 +11,7 @@ namespace {
 
 /// y = x (-1)^(d+h+w), times `factor`. In place is allowed.
 __global__ void centre_kernel(Extents e, unsigned count, float factor, const float2* x, float2* y) {
+  begin_kernel();
   for_each_place(count, e, [&](unsigned i, const Place& p) {
     const float sign = (p.d + p.h + p.w) % 2 == 0 ? factor : -factor;
     y[i] = make_float2(sign * x[i].x, sign * x[i].y);

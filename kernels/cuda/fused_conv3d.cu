@@ -14,6 +14,7 @@ namespace {
 /// dx[n,d,h,w,c] = sum of the eight full[n,2d+i,2h+j,2w+k,c]; d, h, w are dx's extents.
 __global__ void sum_of_eight_kernel(const float* __restrict__ full, float* __restrict__ dx, Index size, int d, int h, int w,
                                     int channels) {
+  begin_kernel();
   for (Index at = global_thread(); at < size; at += global_threads()) {
     const Index row = at / channels, c = at % channels;
     const Index in_w = row % w, in_h = row / w % h, plane = row / w / h;  // plane = n * d + in_d

@@ -11,6 +11,7 @@ constexpr int threads = 256;
 
 __global__ void fused_max_pool_kernel(Extents large, Extents small, unsigned count, const float* x, const float* affine, float* y,
                                       std::uint8_t* which) {
+  begin_kernel();
   for_each_place(count, small, [&](unsigned i, const Place& p) {
     const float scale = affine != nullptr ? affine[p.c] : 1.0F;
     unsigned best = 0;

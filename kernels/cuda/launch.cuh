@@ -6,7 +6,8 @@
 //   LAUNCH(kernel, grid, block, shared_bytes, stream, arguments...);    stream is the fringe::Stream of the entry
 //   DYN_SHARED(float, tile);                                            `float* tile`, 1024-byte aligned
 //
-// Kernels live in anonymous namespaces (so that the sanitizers guard their shared arrays) and end in _kernel.
+// Kernels live in anonymous namespaces (so that the sanitizers guard their shared arrays), end in _kernel, and begin with
+// begin_kernel().
 #pragma once
 #include <cuda_runtime.h>
 
@@ -17,6 +18,16 @@ namespace fringe::cuda {
 
 inline cudaStream_t queue(const Stream& stream) { return static_cast<cudaStream_t>(stream.queue()); }
 inline cudaStream_t queue(cudaStream_t stream) { return stream; }
+
+/// The first statement of every kernel. From compute capability 9.0 on a kernel comes onto the device while the one before it in
+/// its queue is still at work (programmatic dependent launch): here it waits until that one is done and its results are there.
+/// From here on the next one may come. No thread may end, or touch memory, before.
+__device__ __forceinline__ void begin_kernel() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  cudaGridDependencySynchronize();
+  cudaTriggerProgrammaticLaunchCompletion();
+#endif
+}
 
 /// Blocks of `size` that cover `count`.
 template <class T>
@@ -53,6 +64,9 @@ constexpr unsigned grid_for(Index count, Index threads) {
   ::fringe::cuda::launch(kernel, dim3(grid), dim3(block), static_cast<std::size_t>(shared), ::fringe::cuda::queue(stream), \
                          #kernel, __VA_ARGS__)
 
+/// Whether the kernels of this program were compiled so that begin_kernel() waits.
+bool kernels_come_early();
+
 /// Converts the arguments to the kernel's parameters, asks for more than 48 KB of shared memory where they are needed.
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared, cudaStream_t queue, const char* name,
@@ -61,7 +75,13 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t sh
     check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(shared)),
           name);
-  kernel<<<grid, block, shared, queue>>>(static_cast<Parameters>(arguments)...);
+  cudaLaunchAttribute early{};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid, config.blockDim = block, config.dynamicSmemBytes = shared, config.stream = queue;
+  config.attrs = &early, config.numAttrs = kernels_come_early() ? 1 : 0;
+  cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);  // launched() asks for its errors
   launched(name, queue);
 }
 

@@ -7,10 +7,12 @@ namespace fringe::cuda {
 namespace {
 
 __global__ void leaky_relu_forward_kernel(float slope, const float* x, float* y, Index n) {
+  begin_kernel();
   map(n, y, [slope](float v) { return v > 0 ? v : slope * v; }, x);  // (1)
 }
 
 __global__ void leaky_relu_backward_kernel(float slope, const float* y, const float* dy, float* dx, Index n) {
+  begin_kernel();
   map(n, dx, [slope](float v, float g) { return v > 0 ? g : slope * g; }, y, dy);  // (2)
 }
 

@@ -18,6 +18,7 @@ __global__ void __launch_bounds__(sample_threads)
     likelihood_gradient_kernel(float background, float factor, const float* a, const float* scalars,
                                const float2* direction_field, float2* field, float2* gradient_field, Index voxels,
                                double* parts) {
+  begin_kernel();
   const float t = scalars[2 * blockIdx.y + 1];
   const Index first = sample_start(voxels);
   sum_piece<1>(voxels, parts, [&](Index i, double(&sum)[1]) {
@@ -39,6 +40,7 @@ __global__ void __launch_bounds__(sample_threads)
 __global__ void __launch_bounds__(sample_threads)
     likelihood_products_kernel(const float* support, const __grid_constant__ Extents e, const float2* before,
                                const float2* direction, float2* gradient, Index voxels, double* parts) {
+  begin_kernel();
   const Index first = sample_start(voxels);
   const unsigned depth = e.d / 2, height = e.h / 2, width = e.w / 2;
   const float* const s = support + sample_start(static_cast<Index>(depth) * height * width);
@@ -61,6 +63,7 @@ __global__ void __launch_bounds__(sample_threads)
 /// The sums of each sample as numbers.
 template <int K>
 __global__ void __launch_bounds__(sample_threads) likelihood_sums_kernel(unsigned pieces, double* parts, float* out) {
+  begin_kernel();
   double sums[K];
   add_pieces(sums, parts, pieces);
   if (threadIdx.x != 0) return;
@@ -70,6 +73,7 @@ __global__ void __launch_bounds__(sample_threads) likelihood_sums_kernel(unsigne
 
 __global__ void likelihood_direction_kernel(const float* products, const float* scalars, const float2* gradient, float2* before,
                                             float2* direction, Index voxels) {
+  begin_kernel();
   const unsigned n = blockIdx.y;
   const auto beta = static_cast<float>(
       likelihood_step::beta(products[3 * n], products[3 * n + 1], products[3 * n + 2], scalars[2 * n]));  // (5)
@@ -102,11 +106,13 @@ __device__ __forceinline__ void derivatives(const SearchOperands& o, float t, do
 
 __global__ void __launch_bounds__(sample_threads)
     likelihood_slope_kernel(const __grid_constant__ SearchOperands o, double* at_zero) {
+  begin_kernel();
   derivatives(o, 0, at_zero);
 }
 
 __global__ void __launch_bounds__(sample_threads)
     likelihood_correction_kernel(const __grid_constant__ SearchOperands o, double* at_zero, double* at_first) {
+  begin_kernel();
   double sums[2];
   add_pieces(sums, at_zero, gridDim.x);
   derivatives(o, static_cast<float>(likelihood_step::first_step(sums[0], sums[1])), at_first);
@@ -114,6 +120,7 @@ __global__ void __launch_bounds__(sample_threads)
 
 __global__ void __launch_bounds__(sample_threads)
     likelihood_search_finish_kernel(unsigned pieces, double* at_zero, double* at_first, const float* products, float* scalars) {
+  begin_kernel();
   double zero[2], first[2];
   add_pieces(zero, at_zero, pieces);
   add_pieces(first, at_first, pieces);
@@ -124,6 +131,7 @@ __global__ void __launch_bounds__(sample_threads)
 }
 
 __global__ void likelihood_advance_kernel(const float* scalars, const float2* direction, float2* x, Index voxels) {
+  begin_kernel();
   const float t = scalars[2 * blockIdx.y + 1];
   const Index first = sample_start(voxels);
   for (Index i = first + global_thread(); i < first + voxels; i += global_threads()) {

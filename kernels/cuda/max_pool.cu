@@ -10,6 +10,7 @@ namespace {
 constexpr int threads = 256;
 
 __global__ void max_pool_forward_kernel(Extents large, Extents small, unsigned count, const float* x, float* y, std::uint8_t* which) {
+  begin_kernel();
   for_each_place(count, small, [&](unsigned i, const Place& p) {
     unsigned best = 0;
     float value = x[large.at(p.n, 2 * p.d, 2 * p.h, 2 * p.w, p.c)];
@@ -24,6 +25,7 @@ __global__ void max_pool_forward_kernel(Extents large, Extents small, unsigned c
 
 __global__ void max_pool_backward_kernel(Extents large, Extents small, unsigned count, const std::uint8_t* which, const float* dy,
                                          float* dx) {
+  begin_kernel();
   for_each_place(count, small, [&](unsigned i, const Place& p) {
     const unsigned best = which[i];
     const float g = dy[i];

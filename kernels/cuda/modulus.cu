@@ -7,11 +7,13 @@ namespace fringe::cuda {
 namespace {
 
 __global__ void modulus_forward_kernel(float epsilon, const float2* z, float* m, Index n) {
+  begin_kernel();
   for (Index i = global_thread(); i < n; i += global_threads())
     m[i] = sqrtf(z[i].x * z[i].x + z[i].y * z[i].y + epsilon * epsilon);  // (1)
 }
 
 __global__ void modulus_backward_kernel(const float2* z, const float* m, const float* dm, float2* dz, Index n) {
+  begin_kernel();
   for (Index i = global_thread(); i < n; i += global_threads()) {
     const float g = m[i] > 0 ? dm[i] / m[i] : 0.0F;
     dz[i] = make_float2(g * z[i].x, g * z[i].y);  // (2)
@@ -19,10 +21,12 @@ __global__ void modulus_backward_kernel(const float2* z, const float* m, const f
 }
 
 __global__ void intensity_forward_kernel(const float2* z, float* intensity, Index n) {
+  begin_kernel();
   for (Index i = global_thread(); i < n; i += global_threads()) intensity[i] = z[i].x * z[i].x + z[i].y * z[i].y;  // (3)
 }
 
 __global__ void intensity_backward_kernel(const float2* z, const float* di, float2* dz, Index n) {
+  begin_kernel();
   for (Index i = global_thread(); i < n; i += global_threads())
     dz[i] = make_float2(2 * di[i] * z[i].x, 2 * di[i] * z[i].y);  // (4)
 }

@@ -28,6 +28,7 @@ template <bool Pairs>
 __global__ void __launch_bounds__(sample_threads)
     modulus_projection_kernel(float factor, const float* a, Index a_stride, const float* f, float* y, Index voxels,
                               double* parts) {
+  begin_kernel();
   const Index first = static_cast<Index>(blockIdx.y) * voxels;
   const float* const an = a + static_cast<Index>(blockIdx.y) * a_stride;
   const auto* const fn = reinterpret_cast<const float2*>(f) + first;
@@ -47,6 +48,7 @@ __global__ void __launch_bounds__(sample_threads)
 
 __global__ void __launch_bounds__(sample_threads)
     modulus_projection_finish_kernel(unsigned pieces, double* parts, float* misfit) {
+  begin_kernel();
   double sum[1];
   add_pieces(sum, parts, pieces);
   if (threadIdx.x == 0) misfit[blockIdx.y] = static_cast<float>(sum[0]);  // (2)

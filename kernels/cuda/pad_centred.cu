@@ -17,6 +17,7 @@ struct Corner {
 };
 
 __global__ void pad_centred_forward_kernel(Extents small, Extents large, Corner corner, unsigned count, const float* x, float* y) {
+  begin_kernel();
   for_each_place(count, large, [&](unsigned i, const Place& p) {
     const unsigned d = p.d - corner.d, h = p.h - corner.h, w = p.w - corner.w;  // before the corner: a huge number
     y[i] = d < small.d && h < small.h && w < small.w ? x[small.at(p.n, d, h, w, p.c)] : 0.0F;  // (1)
@@ -24,6 +25,7 @@ __global__ void pad_centred_forward_kernel(Extents small, Extents large, Corner 
 }
 
 __global__ void pad_centred_backward_kernel(Extents small, Extents large, Corner corner, unsigned count, const float* dy, float* dx) {
+  begin_kernel();
   for_each_place(count, small, [&](unsigned i, const Place& p) {
     dx[i] = dy[large.at(p.n, p.d + corner.d, p.h + corner.h, p.w + corner.w, p.c)];  // (2)
   });

@@ -35,6 +35,7 @@ struct Product {
 /// out[i] = end(sum over the axis of k x), an axis of `n` voxels that lie `stride` apart.
 template <class Read, class End>
 __global__ void coherence_axis_kernel(const float* k, Index n, Index stride, Read x, End end, float* out, Index size) {
+  begin_kernel();
   DYN_SHARED(float, taps);
   for (Index j = threadIdx.x; j < n; j += blockDim.x) taps[j] = k[j];
   __syncthreads();

@@ -11,10 +11,12 @@ namespace {
 using namespace pattern_input;
 
 __global__ void pattern_amplitude_kernel(const float* i, float* a, Index n) {
+  begin_kernel();
   map(n, a, [](float x) { return sqrtf(x); }, i);  // (1)
 }
 
 __global__ void __launch_bounds__(sample_threads) largest_amplitude_kernel(const float* x, Index voxels, float* parts) {
+  begin_kernel();
   const float* const from = x + static_cast<Index>(blockIdx.y) * voxels;
   float largest = 0;
   for (Index i = global_thread(); i < voxels; i += global_threads()) largest = fmaxf(largest, from[i]);
@@ -24,6 +26,7 @@ __global__ void __launch_bounds__(sample_threads) largest_amplitude_kernel(const
 
 __global__ void __launch_bounds__(sample_threads)
     relative_amplitude_kernel(bool logarithm, const float* x, Index voxels, const float* parts, float* y) {
+  begin_kernel();
   const float largest = largest_part(parts, gridDim.x);
   const Index first = static_cast<Index>(blockIdx.y) * voxels;
   for (Index i = first + global_thread(); i < first + voxels; i += global_threads()) {
@@ -33,10 +36,12 @@ __global__ void __launch_bounds__(sample_threads)
 }
 
 __global__ void complex_intensity_kernel(const float* i, float2* z, Index n) {
+  begin_kernel();
   for (Index k = global_thread(); k < n; k += global_threads()) z[k] = make_float2(i[k], 0);  // (3)
 }
 
 __global__ void autocorrelation_input_kernel(const float2* z, Index voxels, Index centre, float2* y) {
+  begin_kernel();
   const Index first = static_cast<Index>(blockIdx.y) * voxels;
   const float total = z[first + centre].x;
   for (Index k = first + global_thread(); k < first + voxels; k += global_threads()) {

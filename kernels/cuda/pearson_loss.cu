@@ -21,6 +21,7 @@ __device__ __forceinline__ Means means_of(bool centred, double* sums, unsigned p
 __device__ __forceinline__ double inverse_norm(double squares) { return squares > 0 ? 1 / sqrt(squares) : 0.0; }
 
 __global__ void __launch_bounds__(sample_threads) pearson_loss_means_kernel(LossOperands o, double* sums) {
+  begin_kernel();
   sum_piece<3>(o.count, sums, [&](Index i, double (&s)[3]) {
     const double w = o.weight(i);
     s[0] += w;
@@ -31,6 +32,7 @@ __global__ void __launch_bounds__(sample_threads) pearson_loss_means_kernel(Loss
 
 __global__ void __launch_bounds__(sample_threads)
     pearson_loss_norms_kernel(bool centred, LossOperands o, double* sums, double* norms) {
+  begin_kernel();
   const Means mean = means_of(centred, sums, gridDim.x);
   sum_piece<2>(o.count, norms, [&](Index i, double (&s)[2]) {
     const double w = o.weight(i), a = o.prediction(i) - mean.p, b = o.target(i) - mean.t;
@@ -41,6 +43,7 @@ __global__ void __launch_bounds__(sample_threads)
 
 __global__ void __launch_bounds__(sample_threads)
     pearson_loss_distance_kernel(bool centred, LossOperands o, double* sums, double* norms, double* distances) {
+  begin_kernel();
   const Means mean = means_of(centred, sums, gridDim.x);
   double n[2];
   add_pieces(n, norms, gridDim.x);
@@ -54,6 +57,7 @@ __global__ void __launch_bounds__(sample_threads)
 __global__ void __launch_bounds__(sample_threads)
     pearson_loss_finish_kernel(bool centred, unsigned pieces, double* sums, double* norms, double* distances, float* stats,
                                float* loss) {
+  begin_kernel();
   const Means mean = means_of(centred, sums, pieces);
   double n[2], distance[1];
   add_pieces(n, norms, pieces);
@@ -69,6 +73,7 @@ __global__ void __launch_bounds__(sample_threads)
 
 __global__ void __launch_bounds__(sample_threads)
     pearson_loss_backward_kernel(LossOperands o, const float* stats, const float* loss, const float* dloss, float* dp) {
+  begin_kernel();
   const float* const s = stats + 4 * blockIdx.y;
   const float mean_p = s[0], mean_t = s[1], inverse_p = s[2], inverse_t = s[3], r = 1 - loss[blockIdx.y];
   const float factor = dloss[blockIdx.y] * inverse_p;

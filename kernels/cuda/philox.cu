@@ -35,6 +35,7 @@ __device__ __forceinline__ Four normal_block(std::uint64_t seed, std::uint64_t s
 
 template <bool Normal>
 __global__ void philox_kernel(std::uint64_t seed, std::uint64_t stream_id, float* y, Index n) {
+  begin_kernel();
   for (Index block = global_thread(); 4 * block < n; block += global_threads()) {
     const Four f = Normal ? normal_block(seed, stream_id, block) : uniform_block(seed, stream_id, block);
     for (int k = 0; k < 4; ++k)

@@ -15,6 +15,7 @@ struct Exposures {
 };
 
 __global__ void __launch_bounds__(sample_threads) photon_sum_kernel(const float* x, Index voxels, double* parts) {
+  begin_kernel();
   const float* const from = x + static_cast<Index>(blockIdx.y) * voxels;
   sum_piece<1>(voxels, parts, [&](Index i, double(&sum)[1]) { sum[0] += from[i]; });
 }
@@ -22,6 +23,7 @@ __global__ void __launch_bounds__(sample_threads) photon_sum_kernel(const float*
 __global__ void __launch_bounds__(sample_threads)
     photon_noise_kernel(std::uint64_t seed, std::uint32_t purpose, const __grid_constant__ Exposures exposures, const float* x,
                         Index voxels, double* parts, float* y) {
+  begin_kernel();
   double sum[1];
   add_pieces(sum, parts, gridDim.x);
   const PhotonExposure& e = exposures.v[blockIdx.y];

@@ -8,6 +8,7 @@ namespace fringe::cuda {
 namespace {
 
 __global__ void __launch_bounds__(sample_threads) poisson_loss_norms_kernel(LossOperands o, double* norms) {
+  begin_kernel();
   sum_piece<3>(o.count, norms, [&](Index i, double (&s)[3]) {
     const double w = o.weight(i), a = o.prediction(i), b = o.target(i);
     s[0] += w * a * a;
@@ -22,6 +23,7 @@ __device__ __forceinline__ double scale_of(bool fit, const double (&norms)[3]) {
 
 __global__ void __launch_bounds__(sample_threads)
     poisson_loss_terms_kernel(bool fit, double floor, LossOperands o, double* norms, double* terms) {
+  begin_kernel();
   double n[3];
   add_pieces(n, norms, gridDim.x);
   const double scale = scale_of(fit, n);
@@ -33,6 +35,7 @@ __global__ void __launch_bounds__(sample_threads)
 
 __global__ void __launch_bounds__(sample_threads)
     poisson_loss_finish_kernel(bool fit, unsigned pieces, double* norms, double* terms, float* stats, float* loss) {
+  begin_kernel();
   double n[3], term[1];
   add_pieces(n, norms, pieces);
   add_pieces(term, terms, pieces);
@@ -44,6 +47,7 @@ __global__ void __launch_bounds__(sample_threads)
 
 __global__ void __launch_bounds__(sample_threads)
     poisson_loss_backward_kernel(float floor, LossOperands o, const float* stats, const float* dloss, float* dp) {
+  begin_kernel();
   const float scale = stats[2 * blockIdx.y], factor = 2 * dloss[blockIdx.y] * scale / stats[2 * blockIdx.y + 1];
   for (Index i = global_thread(); i < o.count; i += global_threads()) {
     const float a = o.prediction(i), b = o.target(i);

@@ -7,6 +7,7 @@ namespace fringe::cuda {
 namespace {
 
 __global__ void polar_forward_kernel(const float* a, const float* phi, float2* z, Index n) {
+  begin_kernel();
   for (Index i = global_thread(); i < n; i += global_threads()) {
     float s, c;
     sincosf(phi[i], &s, &c);
@@ -15,6 +16,7 @@ __global__ void polar_forward_kernel(const float* a, const float* phi, float2* z
 }
 
 __global__ void polar_backward_kernel(const float* a, const float* phi, const float2* dz, float* da, float* dphi, Index n) {
+  begin_kernel();
   for (Index i = global_thread(); i < n; i += global_threads()) {
     float s, c;
     sincosf(phi[i], &s, &c);

@@ -8,6 +8,7 @@ namespace fringe::cuda {
 namespace {
 
 __global__ void __launch_bounds__(sample_threads) relative_l2_norms_kernel(LossOperands o, double* norms) {
+  begin_kernel();
   sum_piece<3>(o.count, norms, [&](Index i, double (&s)[3]) {
     const double w = o.weight(i), a = o.prediction(i), b = o.target(i);
     s[0] += w * a * a;
@@ -22,6 +23,7 @@ __device__ __forceinline__ double fitted_scale(bool fit, const double (&norms)[3
 
 __global__ void __launch_bounds__(sample_threads)
     relative_l2_difference_kernel(bool fit, LossOperands o, double* norms, double* differences) {
+  begin_kernel();
   double n[3];
   add_pieces(n, norms, gridDim.x);
   const double scale = fitted_scale(fit, n);
@@ -33,6 +35,7 @@ __global__ void __launch_bounds__(sample_threads)
 
 __global__ void __launch_bounds__(sample_threads)
     relative_l2_finish_kernel(bool fit, bool root, unsigned pieces, double* norms, double* differences, float* stats, float* loss) {
+  begin_kernel();
   double n[3], difference[1];
   add_pieces(n, norms, pieces);
   add_pieces(difference, differences, pieces);
@@ -45,6 +48,7 @@ __global__ void __launch_bounds__(sample_threads)
 
 __global__ void __launch_bounds__(sample_threads)
     relative_l2_backward_kernel(bool root, LossOperands o, const float* stats, const float* loss, const float* dloss, float* dp) {
+  begin_kernel();
   const unsigned n = blockIdx.y;
   const float scale = stats[2 * n];
   float factor = 2 * dloss[n] * scale / stats[2 * n + 1];

@@ -15,14 +15,17 @@ struct Terms {
 };
 
 __global__ void log_forward_kernel(float offset, const float* x, float* y, Index n) {
+  begin_kernel();
   map(n, y, [offset](float v) { return logf(v + offset); }, x);  // (1)
 }
 
 __global__ void log_backward_kernel(float offset, const float* x, const float* dy, float* dx, Index n) {
+  begin_kernel();
   map(n, dx, [offset](float v, float g) { return g / (v + offset); }, x, dy);  // (2)
 }
 
 __global__ void weighted_sum_forward_kernel(const __grid_constant__ Terms terms, float* y, Index n) {
+  begin_kernel();
   for (Index i = global_thread(); i < n; i += global_threads()) {
     float sum = 0;
     for (int k = 0; k < terms.count; ++k) sum += terms.a[k] * terms.x[k][i];  // (3)
@@ -31,6 +34,7 @@ __global__ void weighted_sum_forward_kernel(const __grid_constant__ Terms terms,
 }
 
 __global__ void weighted_sum_backward_kernel(const float* a, const float* dy, float* dx, Index n) {
+  begin_kernel();
   map(n, dx, [factor = *a](float g) { return factor * g; }, dy);  // (4)
 }
 

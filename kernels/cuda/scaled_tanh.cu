@@ -7,10 +7,12 @@ namespace fringe::cuda {
 namespace {
 
 __global__ void scaled_tanh_forward_kernel(float scale, const float* x, float* y, Index n) {
+  begin_kernel();
   map(n, y, [scale](float v) { return scale * tanhf(v); }, x);  // (1)
 }
 
 __global__ void scaled_tanh_backward_kernel(float scale, const float* y, const float* dy, float* dx, Index n) {
+  begin_kernel();
   map(n, dx, [scale](float v, float g) { return g * (scale - v * v / scale); }, y, dy);  // (2)
 }
 

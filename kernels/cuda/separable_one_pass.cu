@@ -116,6 +116,7 @@ __host__ __device__ constexpr int padded_columns(int channels) {
 
 template <Precision P, int J>
 __global__ void __launch_bounds__(256, 2) separable_one_pass_kernel(OnePass call) {
+  begin_kernel();
   constexpr int I = group_rows / 16, chunk = chunk_of<P>;
   DYN_SHARED(unsigned char, memory);
   float4* const a_region = reinterpret_cast<float4*>(memory);

@@ -11,6 +11,7 @@ using List = SlotList<3, most>;
 
 __global__ void __launch_bounds__(slot_threads)
     sgd_step_kernel(const __grid_constant__ List list, const float* rate, float momentum) {
+  begin_kernel();
   const float r = rate[0];
   list.for_each([&](float* const (&array)[3], unsigned i) {
     const float m = momentum * array[2][i] + array[1][i];  // (1)

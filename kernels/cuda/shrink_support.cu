@@ -42,6 +42,7 @@ __device__ __forceinline__ float along(const Weights& g, unsigned n, int first, 
 /// b: (N, box D + 2 reach, box H + 2 reach, box W)
 __global__ void blur_along_w_kernel(const __grid_constant__ Weights g, const __grid_constant__ Extents e, const float2* x,
                                     const __grid_constant__ Extents to, unsigned count, float* b) {
+  begin_kernel();
   for_each_place(count, to, [&](unsigned i, const Place& p) {
     const unsigned d = wrapped(static_cast<int>(p.d) - g.reach - static_cast<int>(e.d / 4), e.d);
     const unsigned h = wrapped(static_cast<int>(p.h) - g.reach - static_cast<int>(e.h / 4), e.h);
@@ -57,6 +58,7 @@ __global__ void blur_along_w_kernel(const __grid_constant__ Weights g, const __g
 template <bool AlongD>
 __global__ void blur_kernel(const __grid_constant__ Weights g, const __grid_constant__ Extents from, const float* a,
                             const __grid_constant__ Extents to, unsigned count, float* b) {
+  begin_kernel();
   for_each_place(count, to, [&](unsigned i, const Place& p) {
     const float* at = a + from.at(p.n, p.d, p.h, p.w, 0);
     const unsigned stride = AlongD ? from.h * from.w : from.w;
@@ -125,6 +127,7 @@ __global__ void __launch_bounds__(shrink_threads)
     shrink_support_kernel(ThresholdOf of, unsigned least, unsigned most, const float* thresholds,
                           const __grid_constant__ Extents box, unsigned count, const float* b, const float* before,
                           float* support, float* stats) {
+  begin_kernel();
   __shared__ unsigned counts[bins];
   const unsigned n = blockIdx.x;
   b += static_cast<Index>(n) * count, before += static_cast<Index>(n) * count, support += static_cast<Index>(n) * count;
@@ -191,6 +194,7 @@ __global__ void __launch_bounds__(shrink_threads)
 }
 
 __global__ void roll_kernel(const float* stats, const __grid_constant__ Extents e, unsigned count, const float* x, float* y) {
+  begin_kernel();
   for_each_place(count, e, [&](unsigned i, const Place& p) {
     const float* const shift = stats + 4 * p.n;
     const unsigned d = wrapped(static_cast<int>(p.d) - static_cast<int>(shift[0]), e.d),

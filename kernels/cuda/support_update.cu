@@ -29,6 +29,7 @@ __global__ void __launch_bounds__(threads)
     support_update_kernel(const __grid_constant__ Coefficients c,
                           const __grid_constant__ support_update::PhaseSector<float> sector, const float* support,
                           const float* sums, const __grid_constant__ Extents e, const float2* x, const float2* p, float2* y) {
+  begin_kernel();
   const unsigned n = blockIdx.x / e.d, d = blockIdx.x - n * e.d, plane = e.h * e.w;
   const float* const s = support + static_cast<Index>(n) * box_voxels(e);
   float mr = 1, mi = 0;
@@ -57,6 +58,7 @@ __global__ void __launch_bounds__(threads)
 
 __global__ void __launch_bounds__(sample_threads)
     density_sums_kernel(const float* support, const __grid_constant__ Extents e, const float2* x, Index voxels, double* parts) {
+  begin_kernel();
   const float* const s = support + static_cast<Index>(blockIdx.y) * box_voxels(e);
   const float2* const xn = x + static_cast<Index>(blockIdx.y) * voxels;
   sum_piece<3>(voxels, parts, [&](Index i, double(&sums)[3]) {
@@ -71,6 +73,7 @@ __global__ void __launch_bounds__(sample_threads)
 }
 
 __global__ void __launch_bounds__(sample_threads) density_sums_finish_kernel(unsigned pieces, double* parts, float* sums) {
+  begin_kernel();
   double total[3];
   add_pieces(total, parts, pieces);
   if (threadIdx.x != 0) return;
@@ -78,6 +81,7 @@ __global__ void __launch_bounds__(sample_threads) density_sums_finish_kernel(uns
 }
 
 __global__ void charge_flip_kernel(float squared_threshold, const float* sums, Index voxels, const float2* p, float2* y) {
+  begin_kernel();
   const float least = squared_threshold * sums[3 * blockIdx.y] / static_cast<float>(voxels);
   const Index first = static_cast<Index>(blockIdx.y) * voxels;
   for (Index i = global_thread(); i < voxels; i += global_threads()) {

@@ -7,6 +7,7 @@ namespace fringe::cuda {
 namespace {
 
 __global__ void __launch_bounds__(sample_threads) uniform_density_level_kernel(const float* a, Index count, double* moments) {
+  begin_kernel();
   const float* const sample = a + static_cast<Index>(blockIdx.y) * count;
   sum_piece<2>(count, moments, [&](Index i, double (&s)[2]) {
     const double v = sample[i];
@@ -19,6 +20,7 @@ __device__ __forceinline__ double level_of(const double (&moments)[2]) { return 
 
 __global__ void __launch_bounds__(sample_threads)
     uniform_density_well_kernel(const float* a, Index count, double* moments, double* wells) {
+  begin_kernel();
   double m[2];
   add_pieces(m, moments, gridDim.x);
   const double level = level_of(m);
@@ -31,6 +33,7 @@ __global__ void __launch_bounds__(sample_threads)
 
 __global__ void __launch_bounds__(sample_threads)
     uniform_density_finish_kernel(unsigned pieces, double* moments, double* wells, float* stats, float* loss) {
+  begin_kernel();
   double m[2], well[1];
   add_pieces(m, moments, pieces);
   add_pieces(well, wells, pieces);
@@ -45,6 +48,7 @@ __global__ void __launch_bounds__(sample_threads)
 
 __global__ void __launch_bounds__(sample_threads)
     uniform_density_backward_kernel(const float* a, Index count, const float* stats, const float* dloss, float* da) {
+  begin_kernel();
   const Index first = static_cast<Index>(blockIdx.y) * count;
   const float* const s = stats + 3 * blockIdx.y;
   const float level = s[0], squares = s[1], q = s[2];

@@ -9,10 +9,12 @@ namespace {
 constexpr int threads = 256;
 
 __global__ void upsample_nearest_forward_kernel(Extents small, Extents large, unsigned count, const float* x, float* y) {
+  begin_kernel();
   for_each_place(count, large, [&](unsigned i, const Place& p) { y[i] = x[small.at(p.n, p.d / 2, p.h / 2, p.w / 2, p.c)]; });  // (1)
 }
 
 __global__ void upsample_nearest_backward_kernel(Extents small, Extents large, unsigned count, const float* dy, float* dx) {
+  begin_kernel();
   for_each_place(count, small, [&](unsigned i, const Place& p) {
     float sum = 0;
     for (unsigned k = 0; k < 8; ++k) sum += dy[large.at(p.n, 2 * p.d + k / 4, 2 * p.h + k / 2 % 2, 2 * p.w + k % 2, p.c)];

@@ -16,6 +16,7 @@ __device__ __forceinline__ unsigned far_source(unsigned o, unsigned extent) {
 }
 
 __global__ void upsample_trilinear_forward_kernel(Extents small, Extents large, unsigned count, const float* x, float* y) {
+  begin_kernel();
   for_each_place(count, large, [&](unsigned i, const Place& p) {
     const unsigned d[2] = {p.d / 2, far_source(p.d, small.d)}, h[2] = {p.h / 2, far_source(p.h, small.h)},
                    w[2] = {p.w / 2, far_source(p.w, small.w)};
@@ -37,6 +38,7 @@ __device__ __forceinline__ void outputs_of(unsigned i, unsigned extent, float (&
 }
 
 __global__ void upsample_trilinear_backward_kernel(Extents small, Extents large, unsigned count, const float* dy, float* dx) {
+  begin_kernel();
   for_each_place(count, small, [&](unsigned i, const Place& p) {
     float wd[4], wh[4], ww[4];
     outputs_of(p.d, small.d, wd);
