@@ -20,12 +20,12 @@ inline cudaStream_t queue(const Stream& stream) { return static_cast<cudaStream_
 inline cudaStream_t queue(cudaStream_t stream) { return stream; }
 
 /// The first statement of every kernel. From compute capability 9.0 on a kernel comes onto the device while the one before it in
-/// its queue is still at work (programmatic dependent launch): here it waits until that one is done and its results are there.
-/// From here on the next one may come. No thread may end, or touch memory, before.
+/// its queue ends (programmatic dependent launch): here it waits until that one is done and its results are there. No thread may
+/// end, or touch memory, before. The next one comes as the last blocks end; called in earlier
+/// (cudaTriggerProgrammaticLaunchCompletion), its waiting blocks take places where others could work (docs/cuda-convolution.md).
 __device__ __forceinline__ void begin_kernel() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   cudaGridDependencySynchronize();
-  cudaTriggerProgrammaticLaunchCompletion();
 #endif
 }
 
