@@ -13,7 +13,8 @@ namespace fringe {
 /// same sequence of requests and returns gives the same addresses again. Not thread safe: one pool belongs to one Context.
 ///
 /// On a device a buffer may be returned while work that uses it still waits in the queue: everything that uses the pool's
-/// buffers goes through that one queue, so the next user comes later (the pool is stream-ordered).
+/// buffers goes through that one queue, so the next user comes later (the pool is stream-ordered). The parts of a fork have
+/// queues and pools of their own (engine/fork.h).
 class BufferPool {
  public:
   explicit BufferPool(const Device& device = host_device(), std::shared_ptr<void> queue = {})

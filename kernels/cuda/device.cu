@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 
 #include "kernels/cuda/choices.h"
 #include "kernels/cuda/cudnn.h"
@@ -36,7 +37,7 @@ __global__ void gather_kernel(const __grid_constant__ Places from, float* to) {
 }
 
 DeviceCounters device_counters;
-bool kernels_wait_for_one_another = false;
+bool kernels_wait_for_one_another = false;  ///< on the device that was chosen
 
 constexpr int oldest_capability = 8;  // Ampere: mma.sync on bfloat16, cp.async
 
@@ -207,6 +208,14 @@ constexpr Device cuda_device_kernel_by_kernel = [] {
   return d;
 }();
 
+/// As in __CUDA_ARCH__ / 10, of the code that the driver takes for the current device; none when this program has none for it.
+std::optional<int> version_of_code() {
+  cudaFuncAttributes attributes{};
+  if (cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(fill_kernel)) == cudaSuccess) return attributes.ptxVersion;
+  cudaGetLastError();
+  return {};
+}
+
 /// Empty when this program can use the device, else why not.
 std::string unusable(int index) {
   cudaDeviceProp properties{};
@@ -215,13 +224,9 @@ std::string unusable(int index) {
     return fmt::format("{} has compute capability {}.{}, at least {}.0 is needed", properties.name, properties.major,
                        properties.minor, oldest_capability);
   check(cudaSetDevice(index), "choice of the device");
-  cudaFuncAttributes attributes{};
-  if (cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(fill_kernel)) != cudaSuccess) {
-    cudaGetLastError();
+  if (!version_of_code())
     return fmt::format("this build has no kernels for {} (compute capability {}.{}); rebuild with -DFRINGE_CUDA_ARCHITECTURES={}{}",
                        properties.name, properties.major, properties.minor, properties.major, properties.minor);
-  }
-  kernels_wait_for_one_another = attributes.ptxVersion >= 90;  // __CUDA_ARCH__ / 10 of the code that was taken for this device
   try {
     fft_library();
   } catch (const Error& error) {
@@ -297,6 +302,7 @@ const Device& device(int index) {
   require(index >= 0 && index < count, "cuda:{}: there are {} CUDA devices, counted from 0", index, count);
   why = unusable(index);
   require(why.empty(), "cuda:{}: {}; use --device cpu", index, why);
+  kernels_wait_for_one_another = version_of_code() >= 90;
   return launches_are_waited_for() ? cuda_device_kernel_by_kernel : cuda_device;
 }
 
