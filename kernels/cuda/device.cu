@@ -208,7 +208,7 @@ constexpr Device cuda_device_kernel_by_kernel = [] {
   return d;
 }();
 
-/// As in __CUDA_ARCH__ / 10, of the code that the driver takes for the current device; none when this program has none for it.
+/// The capability (90: 9.0) for which the code was compiled that the driver takes for the current device; none when there is none for it.
 std::optional<int> version_of_code() {
   cudaFuncAttributes attributes{};
   if (cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(fill_kernel)) == cudaSuccess) return attributes.ptxVersion;

@@ -24,7 +24,7 @@ inline cudaStream_t queue(cudaStream_t stream) { return stream; }
 /// end, or touch memory, before. The next one comes as the last blocks end; called in earlier
 /// (cudaTriggerProgrammaticLaunchCompletion), its waiting blocks take places where others could work (docs/cuda-convolution.md).
 __device__ __forceinline__ void begin_kernel() {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+#if __CUDA_ARCH__ >= 900
   cudaGridDependencySynchronize();
 #endif
 }
