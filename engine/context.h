@@ -82,7 +82,7 @@ struct Context {
   };
   std::unique_ptr<Context> host_;
   std::deque<Part> parts_;
-  std::unique_ptr<Mark> before_fork_;
+  Mark before_fork_{nullptr, nullptr};
   bool forked_ = false;
   std::size_t part_ = 0;
 };

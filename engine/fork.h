@@ -22,9 +22,8 @@ class Fork {
     if (!apart_) return;
     require(!context_.forked_, "fork: within a fork");
     context_.forked_ = true;
-    auto& before = context_.before_fork_;
-    if (!before) before = std::make_unique<Mark>(make_mark(context_.device()));
-    context_.device().set_mark(context_.stream.queue(), before->get());
+    if (!context_.before_fork_) context_.before_fork_ = make_mark(context_.device());
+    context_.device().set_mark(context_.stream.queue(), context_.before_fork_.get());
   }
   Fork(const Fork&) = delete;
   Fork& operator=(const Fork&) = delete;
@@ -41,7 +40,7 @@ class Fork {
     auto& parts = context_.parts_;
     while (parts.size() <= part) parts.emplace_back(context_.stream.threads(), context_.device());
     if (begun_.insert(part).second)
-      context_.device().await_mark(parts[part].stream.queue(), context_.before_fork_->get());
+      context_.device().await_mark(parts[part].stream.queue(), context_.before_fork_.get());
     const Inside inside(context_, part);
     work();
   }

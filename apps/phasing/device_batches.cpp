@@ -29,7 +29,7 @@ DeviceBatches::DeviceBatches(Context<float>& context, const Backend& backend, Da
   if (data.stored())
     for (Staging& s : staging_) {
       s.memory.reset(device.allocate_staging(bytes(incoming_) + (data.stores_patterns() ? bytes(incoming_intensities_) : 0)));
-      s.read.reset(device.make_mark());
+      s.read = make_mark(device);
     }
   auto& t = batch_.targets;
   for (auto* image : {&t.given, &t.twin}) {
